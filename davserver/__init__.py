@@ -1,0 +1,1 @@
+"""davserver: a multi-user, encrypted WebDAV file server."""

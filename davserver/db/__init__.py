@@ -1,0 +1,1 @@
+"""Units (transactions) and rows (tables)."""

@@ -1,0 +1,243 @@
+"""The tables. Rows never leave the services: doors see the frozen values of `davserver.domain`.
+
+Everything that belongs to a tree is keyed by its owner first, ``(owner_id, id)``: a query that forgets the owner cannot use
+an index and cannot pass review, one owner's rows lie together, and tables can be partitioned by owner. Ids within a tree
+come from `TreeRow.next_id`, so that a whole subtree gets its ids in one statement (COPY).
+
+Times are microseconds since the epoch, UTC. Sizes are bytes of content, before sealing, unless said otherwise.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import Integer
+
+BigInt = BigInteger().with_variant(Integer, "sqlite")
+"""64 bits in both; SQLite numbers rows by itself only for INTEGER."""
+Bytewise = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text that is compared byte by byte, so that a range of paths is a range of the index whatever the locale."""
+
+ROOT_ID: Final = 1
+"""The id of the root collection in every tree."""
+TRASH_ID: Final = 2
+"""The id of the trash, a collection in the root: what was discarded are its members, with all that was below them."""
+FIRST_FREE_ID: Final = 3
+
+
+class Base(DeclarativeBase):
+    """All tables, with names for every constraint so that migrations can speak of them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class UserRow(Base):
+    """Who may come in."""
+
+    __tablename__ = "users"
+
+    id: Mapped[int] = mapped_column(BigInt, primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    name_key: Mapped[str] = mapped_column(Bytewise, unique=True)
+    """The name in NFKC, case folded: what sign-in matches."""
+    email: Mapped[str | None] = mapped_column(Text)
+    password_hash: Mapped[str] = mapped_column(Text)
+    credential_version: Mapped[int] = mapped_column(BigInt, default=1)
+    """Raised with every change of password or state: what was cached under an older one is void."""
+    is_admin: Mapped[bool] = mapped_column(default=False)
+    disabled_at: Mapped[int | None] = mapped_column(BigInt)
+    quota_bytes: Mapped[int | None] = mapped_column(BigInt)
+    """None: no limit but the store's."""
+    created_at: Mapped[int] = mapped_column(BigInt)
+
+
+class TreeRow(Base):
+    """One user's tree. Whoever changes the tree updates this row first: it is the tree's one writer's lock."""
+
+    __tablename__ = "tree"
+    __table_args__ = (CheckConstraint("used_bytes >= 0", name="used_bytes"),)
+
+    owner_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    version: Mapped[int] = mapped_column(BigInt, default=1)
+    """Raised with every change; what was cached of the tree under an older one is void."""
+    next_id: Mapped[int] = mapped_column(BigInt, default=FIRST_FREE_ID)
+    used_bytes: Mapped[int] = mapped_column(BigInt, default=0)
+    """What the quota counts: the content of every file in the tree and in the trash."""
+
+
+class BlobRow(Base):
+    """Sealed bytes in the store, or, when small, in `sealed`."""
+
+    __tablename__ = "blob"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    size: Mapped[int] = mapped_column(BigInt)
+    sealed_size: Mapped[int] = mapped_column(BigInt)
+    segment_size: Mapped[int] = mapped_column(BigInt)
+    key_id: Mapped[str] = mapped_column(Text, index=True)
+    wrapped_key: Mapped[bytes] = mapped_column(LargeBinary)
+    header: Mapped[bytes] = mapped_column(LargeBinary)
+    """The first bytes of the sealed stream, so that a range needs one read of the store, not two."""
+    sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """The sealed bytes themselves when the blob is small; None when they lie in the store."""
+    created_at: Mapped[int] = mapped_column(BigInt)
+
+
+class RevisionRow(Base):
+    """One state of a file's bytes; never updated but for what is learned about it (its scan)."""
+
+    __tablename__ = "revision"
+
+    owner_id: Mapped[int] = mapped_column(ForeignKey("tree.owner_id"), primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(BigInt, primary_key=True, autoincrement=False)
+    blob_id: Mapped[str] = mapped_column(ForeignKey("blob.id"), index=True)
+    size: Mapped[int] = mapped_column(BigInt)
+    etag: Mapped[str] = mapped_column(Text)
+    content_type: Mapped[str] = mapped_column(Text)
+    checksums: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[int] = mapped_column(BigInt)
+
+
+class ResourceRow(Base):
+    """A collection or a file in a tree."""
+
+    __tablename__ = "resource"
+    __table_args__ = (
+        UniqueConstraint("owner_id", "parent_id", "name_key"),
+        ForeignKeyConstraint(["owner_id", "parent_id"], ["resource.owner_id", "resource.id"]),
+        ForeignKeyConstraint(["owner_id", "revision_id"], ["revision.owner_id", "revision.id"]),
+        Index(None, "owner_id", "revision_id"),
+        CheckConstraint("id <> parent_id", name="not_in_itself"),
+    )
+
+    owner_id: Mapped[int] = mapped_column(ForeignKey("tree.owner_id"), primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(BigInt, primary_key=True, autoincrement=False)
+    parent_id: Mapped[int | None] = mapped_column(BigInt)
+    """None for the root of the tree, and for the root of what is being purged and cannot be seen any more."""
+    name: Mapped[str] = mapped_column(Text)
+    name_key: Mapped[str] = mapped_column(Bytewise)
+    revision_id: Mapped[int | None] = mapped_column(BigInt)
+    """None for a collection."""
+    created_at: Mapped[int] = mapped_column(BigInt)
+    modified_at: Mapped[int] = mapped_column(BigInt)
+
+
+class PropertyRow(Base):
+    """A dead property."""
+
+    __tablename__ = "property"
+    __table_args__ = (
+        ForeignKeyConstraint(["owner_id", "resource_id"], ["resource.owner_id", "resource.id"], ondelete="CASCADE"),
+    )
+
+    owner_id: Mapped[int] = mapped_column(BigInt, primary_key=True, autoincrement=False)
+    resource_id: Mapped[int] = mapped_column(BigInt, primary_key=True, autoincrement=False)
+    namespace: Mapped[str] = mapped_column(Bytewise, primary_key=True)
+    name: Mapped[str] = mapped_column(Bytewise, primary_key=True)
+    xml: Mapped[str] = mapped_column(Text)
+
+
+class LockRow(Base):
+    """A write lock. Locks do not move: what moves or is discarded loses those within, so a lock's path stays true."""
+
+    __tablename__ = "lock"
+    __table_args__ = (
+        ForeignKeyConstraint(["owner_id", "resource_id"], ["resource.owner_id", "resource.id"], ondelete="CASCADE"),
+        Index(None, "owner_id", "path_key"),
+        Index(None, "expires_at"),
+        CheckConstraint("scope in ('exclusive', 'shared')", name="scope"),
+    )
+
+    token: Mapped[str] = mapped_column(Text, primary_key=True)
+    owner_id: Mapped[int] = mapped_column(BigInt)
+    resource_id: Mapped[int] = mapped_column(BigInt)
+    path: Mapped[str] = mapped_column(Text)
+    """The root of the lock, percent-encoded, as the client wrote it."""
+    path_key: Mapped[str] = mapped_column(Bytewise)
+    """`ResourcePath.key` of the root of the lock."""
+    is_on_collection: Mapped[bool]
+    scope: Mapped[str] = mapped_column(Text)
+    is_deep: Mapped[bool]
+    owner_xml: Mapped[str] = mapped_column(Text)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    created_at: Mapped[int] = mapped_column(BigInt)
+    expires_at: Mapped[int] = mapped_column(BigInt)
+
+
+class TrashEntryRow(Base):
+    """What is known of a member of the trash: the root of something discarded, with all below it as it was."""
+
+    __tablename__ = "trash_entry"
+    __table_args__ = (
+        ForeignKeyConstraint(["owner_id", "resource_id"], ["resource.owner_id", "resource.id"], ondelete="CASCADE"),
+        Index(None, "owner_id", "name_key"),
+        Index(None, "owner_id", "replaced_id"),
+        Index(None, "purge_at"),
+    )
+
+    owner_id: Mapped[int] = mapped_column(BigInt, primary_key=True, autoincrement=False)
+    resource_id: Mapped[int] = mapped_column(BigInt, primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(Text)
+    """Its name before; in the trash a second one of the same name carries a suffix."""
+    name_key: Mapped[str] = mapped_column(Bytewise)
+    origin: Mapped[str] = mapped_column(Text)
+    """The path that it was discarded from, percent-encoded."""
+    replaced_id: Mapped[int | None] = mapped_column(BigInt)
+    """The resource whose older content this is; None when it was not replaced by a PUT."""
+    discarded_at: Mapped[int] = mapped_column(BigInt)
+    purge_at: Mapped[int] = mapped_column(BigInt)
+
+
+class UploadRow(Base):
+    """Bytes on their way into the store that no revision refers to yet: room reserved, and what a crash leaves behind."""
+
+    __tablename__ = "upload"
+
+    blob_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    reserved_bytes: Mapped[int] = mapped_column(BigInt)
+    """What the quota counts for it while it lasts: the declared length, 0 when none was declared."""
+    started_at: Mapped[int] = mapped_column(BigInt)
+    expires_at: Mapped[int] = mapped_column(BigInt, index=True)
+    """Pushed on while bytes arrive; past it nobody is receiving any more."""
+
+
+class JobRow(Base):
+    """Background work to do, written by the unit that causes it."""
+
+    __tablename__ = "job"
+    __table_args__ = (Index(None, "state", "run_at"),)
+
+    id: Mapped[int] = mapped_column(BigInt, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    payload: Mapped[str] = mapped_column(Text)
+    """JSON object."""
+    state: Mapped[str] = mapped_column(Text, default="waiting")
+    """``waiting``, ``running`` or ``failed`` (kept and shown). Done jobs are removed."""
+    attempts: Mapped[int] = mapped_column(BigInt, default=0)
+    run_at: Mapped[int] = mapped_column(BigInt)
+    claimed_until: Mapped[int | None] = mapped_column(BigInt)
+    last_error: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[int] = mapped_column(BigInt)

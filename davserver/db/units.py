@@ -1,0 +1,183 @@
+"""Units: a transaction, on SQLite and PostgreSQL alike.
+
+`Database.read` gives a connection for queries; `Database.write` a `Unit` that commits at its end or undoes everything. No
+body byte and no network call belongs inside either. What must follow a commit (a bell) is told with `Unit.after_commit`.
+"""
+
+import fcntl
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from davserver.domain.errors import DatabaseUnavailable, StoreFull
+
+log = logging.getLogger(__name__)
+
+SQLITE_BUSY_MS: Final = 20_000
+PG_LOCK_TIMEOUT_MS: Final = 15_000
+PG_STATEMENT_TIMEOUT_MS: Final = 60_000
+
+
+class Unit:
+    """A transaction under way."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._after_commit: list[Callable[[], None]] = []
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Do `action` once the transaction is durable; never when it is undone."""
+        self._after_commit.append(action)
+
+    def _committed(self) -> None:
+        for action in self._after_commit:
+            action()
+
+
+class Database:
+    """The database behind a URL, ``sqlite:///PATH`` or ``postgresql://...``."""
+
+    def __init__(self, url: str, *, pool_size: int = 16) -> None:
+        parsed = normalise_url(url)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        self.engine = _sqlite_engine(parsed) if self.is_sqlite else _postgresql_engine(parsed, pool_size)
+        self._writer = self.engine.execution_options(davserver_write=True)
+        self._gate = _WriterGate(parsed) if self.is_sqlite else None
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection for queries. Each query sees what is committed when it starts."""
+        with _translated(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Unit]:
+        """A unit: commits when the block ends, undoes all of it when the block raises."""
+        with _translated(), self._gate or nullcontext(), self._writer.begin() as connection:
+            unit = Unit(connection)
+            yield unit
+        unit._committed()  # noqa: SLF001 - the two are one piece
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+        if self._gate is not None:
+            self._gate.close()
+
+
+def normalise_url(url: str) -> URL:
+    """The URL with the driver that is used here."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql" and parsed.drivername == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    return parsed
+
+
+class _WriterGate:
+    """One writer at a time, across threads and processes, first come first served as far as the system does so.
+
+    SQLite takes one writer at a time anyway, but makes the others poll with sleeps of up to 100 ms; waiting on a file lock
+    wakes the next one at once.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self._mutex = threading.Lock()
+        database = url.database or ""
+        self._path = None if database in {"", ":memory:"} else Path(database + "-writer")
+        self._file: int | None = None
+        self._pid = -1
+
+    def __enter__(self) -> None:
+        self._mutex.acquire()
+        if self._path is None:
+            return
+        try:
+            if self._file is None or self._pid != os.getpid():
+                # A descriptor from before a fork would share its lock with the parent's.
+                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                self._pid = os.getpid()
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+        except BaseException:
+            self._mutex.release()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None and self._path is not None:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+        self._mutex.release()
+
+    def close(self) -> None:
+        if self._file is not None and self._pid == os.getpid():
+            with suppress(OSError):
+                os.close(self._file)
+        self._file = None
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, pool_size=32, max_overflow=32, connect_args={"timeout": SQLITE_BUSY_MS / 1000})
+
+    @event.listens_for(engine, "connect")
+    def _connect(dbapi: Any, _record: Any) -> None:
+        # The driver would begin transactions late, as readers; we begin them ourselves.
+        dbapi.isolation_level = None
+        cursor = dbapi.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",  # a commit that was answered survives a power cut
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+            "cache_size=-32768",
+            "mmap_size=268435456",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get("davserver_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _postgresql_engine(url: URL, pool_size: int) -> Engine:
+    options = f"-c lock_timeout={PG_LOCK_TIMEOUT_MS} -c statement_timeout={PG_STATEMENT_TIMEOUT_MS} -c timezone=UTC"
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=20,
+        pool_pre_ping=True,
+        connect_args={"options": options, "connect_timeout": 5, "application_name": "davserver"},
+    )
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what a driver says when the database is away into an error that a client can act on."""
+    try:
+        yield
+    except PoolTimeout as error:
+        log.warning("no database connection became free: %s", error)
+        raise DatabaseUnavailable from error
+    except (OperationalError, InterfaceError) as error:
+        log.warning("the database failed: %s", error.orig)
+        if "disk is full" in str(error.orig) or "No space left" in str(error.orig):
+            raise StoreFull from error
+        raise DatabaseUnavailable from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            log.warning("the database went away: %s", error.orig)
+            raise DatabaseUnavailable from error
+        raise

@@ -1,0 +1,1 @@
+"""Background work: a job is a row; the bell says look."""

@@ -1,0 +1,1 @@
+"""One noun a file, one public method a use case. Doors call these and nothing below."""

@@ -1,0 +1,185 @@
+"""Attaching stored content to the tree: a new revision, on a new file or in the place of the old one. For services only."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from davserver.crypto.envelope import Envelope
+from davserver.crypto.segments import Random
+from davserver.db.rows import TRASH_ID, BlobRow, ResourceRow, RevisionRow, TrashEntryRow
+from davserver.domain.clock import HOUR, Micros
+from davserver.domain.resource import Resource
+from davserver.services.changes import (
+    Change,
+    free_name_in_trash,
+    insert_resource,
+    note_in_trash,
+    release_revision,
+    touch,
+)
+from davserver.services.lookup import Chain, resolve
+
+DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class PutDetails:
+    """What a client says about the content that it sends."""
+
+    content_type: str | None = None
+    modified_at: Micros | None = None
+    created_at: Micros | None = None
+    checksum: str | None = None
+    """As in OC-Checksum: ``SHA1:<hex>``."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepReplaced:
+    """What becomes of content that a PUT replaces: it is kept in the trash so long, and so many times a file."""
+
+    retention: Micros = 24 * HOUR
+    """0: not at all."""
+    count: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SealedContent:
+    """Sealed bytes that are durable, in the store or at hand, and that no row refers to yet."""
+
+    envelope: Envelope
+    header: bytes
+    size: int
+    sealed_size: int
+    sealed: bytes | None
+    """The bytes themselves when they go into the row."""
+    checksums: str
+
+
+_INSERT_BLOB = insert(BlobRow)
+_INSERT_REVISION = insert(RevisionRow)
+_SET_REVISION = (
+    update(ResourceRow)
+    .where(ResourceRow.owner_id == bindparam("b_owner"), ResourceRow.id == bindparam("b_id"))
+    .values(revision_id=bindparam("b_revision"), modified_at=bindparam("b_modified"))
+)
+
+
+def attach(
+    change: Change,
+    chain: Chain,
+    content: SealedContent,
+    details: PutDetails,
+    keep: KeepReplaced,
+    random: Random,
+    reserved: int = 0,
+) -> Chain:
+    """Make `content` the file at `chain.path`, which exists or whose parent does. Raises `QuotaExceeded`.
+
+    Returns the chain as it is afterwards.
+    """
+    target = chain.target
+    revision_id = change.take_ids(3)
+    _insert_revision(change, revision_id, content, details, random)
+    modified_at = change.now if details.modified_at is None else details.modified_at
+    if target is None:
+        parent = chain.parent
+        assert parent is not None, "the caller has checked the parent"  # noqa: S101 - for the type checker
+        insert_resource(
+            change,
+            resource_id=revision_id + 1,
+            parent_id=parent.id,
+            name=chain.path.name,
+            revision_id=revision_id,
+            created_at=change.now if details.created_at is None else details.created_at,
+            modified_at=modified_at,
+        )
+        touch(change, parent)
+        change.use(content.size, reserved=reserved)
+    else:
+        params = {"b_owner": change.owner_id, "b_id": target.id, "b_revision": revision_id, "b_modified": modified_at}
+        change.unit.connection.execute(_SET_REVISION, params)
+        freed = _keep_or_release(change, chain, target, revision_id + 2, keep)
+        change.use(content.size - freed, reserved=reserved)
+    return resolve(change.unit.connection, change.owner_id, chain.path)
+
+
+def _insert_revision(
+    change: Change, revision_id: int, content: SealedContent, details: PutDetails, random: Random
+) -> None:
+    connection = change.unit.connection
+    envelope = content.envelope
+    connection.execute(
+        _INSERT_BLOB,
+        {
+            "id": envelope.blob_id,
+            "owner_id": change.owner_id,
+            "size": content.size,
+            "sealed_size": content.sealed_size,
+            "segment_size": envelope.segment_size,
+            "key_id": envelope.key_id,
+            "wrapped_key": envelope.wrapped_key,
+            "header": content.header,
+            "sealed": content.sealed,
+            "created_at": change.now,
+        },
+    )
+    connection.execute(
+        _INSERT_REVISION,
+        {
+            "owner_id": change.owner_id,
+            "id": revision_id,
+            "blob_id": envelope.blob_id,
+            "size": content.size,
+            "etag": random(12).hex(),
+            "content_type": details.content_type or DEFAULT_CONTENT_TYPE,
+            "checksums": content.checksums,
+            "created_at": change.now,
+        },
+    )
+
+
+def _keep_or_release(change: Change, chain: Chain, target: Resource, kept_id: int, keep: KeepReplaced) -> int:
+    """Put the replaced revision into the trash, or let go of it. Returns the bytes that were freed."""
+    old = target.revision
+    if old is None:
+        return 0
+    if old.size == 0 or keep.retention <= 0 or keep.count <= 0:
+        # Nothing is lost with an empty file; many clients make one before they send the content.
+        return release_revision(change, old.id)
+    insert_resource(
+        change,
+        resource_id=kept_id,
+        parent_id=TRASH_ID,
+        name=free_name_in_trash(change, target.name),
+        revision_id=old.id,
+        created_at=target.created_at,
+        modified_at=target.modified_at,
+    )
+    note_in_trash(change, chain.path, kept_id, keep.retention, replaced_id=target.id)
+    return _drop_oldest(change, target, keep.count)
+
+
+def _drop_oldest(change: Change, target: Resource, count: int) -> int:
+    """Let go of what exceeds `count` kept revisions of a file. Returns the bytes that were freed."""
+    connection = change.unit.connection
+    too_many = connection.execute(
+        select(TrashEntryRow.resource_id, ResourceRow.revision_id.label("revision_id"))
+        .join(
+            ResourceRow,
+            (ResourceRow.owner_id == TrashEntryRow.owner_id) & (ResourceRow.id == TrashEntryRow.resource_id),
+        )
+        .where(TrashEntryRow.owner_id == change.owner_id, TrashEntryRow.replaced_id == target.id)
+        .order_by(TrashEntryRow.discarded_at.desc(), TrashEntryRow.resource_id.desc())
+        .offset(count)
+    ).all()
+    freed = 0
+    for resource_id, revision_id in too_many:
+        if revision_id is None:
+            continue
+        # The entry goes with its resource.
+        connection.execute(
+            delete(ResourceRow).where(ResourceRow.owner_id == change.owner_id, ResourceRow.id == resource_id)
+        )
+        freed += release_revision(change, revision_id)
+    return freed

@@ -1,0 +1,331 @@
+"""The content of files: received as a stream, sealed, stored, then attached to the tree in one short unit.
+
+Bytes are durable before a row refers to them. What does not end well changes nothing: until the unit commits, the old
+revision is the file's, and what was stored is removed (or found later by the upload's row, when the process died).
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from sqlalchemy import delete, insert, select
+
+from davserver.crypto.envelope import Envelope, new_envelope
+from davserver.crypto.keyring import KeyRing
+from davserver.crypto.segments import DEFAULT_SEGMENT_SIZE, BytesLike, Random, Sealer, open_range
+from davserver.db.rows import BlobRow, UploadRow
+from davserver.db.units import Database
+from davserver.domain.clock import HOUR, Clock, Micros
+from davserver.domain.conditions import NO_CONDITIONS, Preconditions
+from davserver.domain.errors import (
+    BadRequest,
+    BlobMissing,
+    ChecksumMismatch,
+    ContentDamaged,
+    DavserverError,
+    IncompleteBody,
+    IsCollection,
+    QuotaExceeded,
+)
+from davserver.domain.paths import ResourcePath
+from davserver.domain.principal import Principal
+from davserver.domain.resource import Resource, Revision
+from davserver.services.attaching import KeepReplaced, PutDetails, SealedContent, attach
+from davserver.services.changes import Change, open_change
+from davserver.services.guards import Touch, check_change
+from davserver.services.lookup import Chain, resolve
+from davserver.services.quota import reserved_bytes, room_left
+from davserver.services.tree import writable_parent
+from davserver.stores.base import Store, blob_key
+
+__all__ = ["Body", "Content", "ContentSettings", "PutDetails", "Stored"]
+
+log = logging.getLogger(__name__)
+
+BLOCK: Final = 1 << 20
+"""Bytes asked of a body at a time."""
+
+
+class Body(Protocol):
+    """The bytes of a request."""
+
+    length: int | None
+    """How many will come, None when that was not declared."""
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes; empty only at the true end. Raises `IncompleteBody` when it was cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a PUT left: the file as it is now, and whether it was created for it."""
+
+    resource: Resource
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ContentSettings:
+    """What an operator may set about content."""
+
+    inline_limit: int = 16 * 1024
+    """Content up to so many bytes is kept, sealed all the same, in its row rather than in the store."""
+    segment_size: int = DEFAULT_SEGMENT_SIZE
+    upload_ttl: Micros = 24 * HOUR
+    """An upload that has lasted so long without a sign of life is taken for dead."""
+    keep_replaced: KeepReplaced = field(default_factory=KeepReplaced)
+
+
+class Content:
+    """Use cases on the content of files."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: Store,
+        keyring: KeyRing,
+        clock: Clock,
+        random: Random,
+        settings: ContentSettings,
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._keyring = keyring
+        self._clock = clock
+        self._random = random
+        self._settings = settings
+
+    def check_put(
+        self, principal: Principal, path: ResourcePath, length: int | None, preconditions: Preconditions
+    ) -> None:
+        """Everything about a PUT that can be known before its body is read. Raises what `put` does."""
+        with self._database.read() as connection:
+            chain = resolve(connection, principal.owner_id, path)
+            _check_target(chain)
+            touched = Touch(chain, membership=chain.target is None)
+            check_change(connection, principal, [touched], preconditions, self._clock())
+            left = room_left(connection, principal.owner_id)
+            if left is not None and (length or 0) > left:
+                raise QuotaExceeded
+
+    def put(
+        self,
+        principal: Principal,
+        path: ResourcePath,
+        body: Body,
+        details: PutDetails,
+        preconditions: Preconditions = NO_CONDITIONS,
+    ) -> Stored:
+        """PUT (RFC 4918 section 9.7, RFC 9110 section 9.3.4): replace or create a file, or change nothing.
+
+        Raises `IncompleteBody`, `ChecksumMismatch`, `ParentMissing`, `IsCollection`, `Locked`, `PreconditionFailed`,
+        `QuotaExceeded`, `StoreFull`, `StoreUnavailable`, `Forbidden` (in the trash).
+        """
+        self.check_put(principal, path, body.length, preconditions)
+        source = _Source(body, details.checksum)
+        first = source.read_up_to(self._settings.inline_limit + 1)
+        blob_id = self._random(16).hex()
+        if len(first) <= self._settings.inline_limit:
+            source.verify()
+            content = self._seal_inline(blob_id, first, source.checksums)
+            return self._commit(principal, path, content, details, preconditions)
+        self._begin(principal, blob_id, body.length)
+        try:
+            content = self._receive(blob_id, first, source)
+            return self._commit(principal, path, content, details, preconditions)
+        except BaseException:
+            self._abandon(blob_id)
+            raise
+
+    def seal_empty(self) -> SealedContent:
+        """The content of a new, empty file, ready to be attached."""
+        return self._seal_inline(self._random(16).hex(), b"", "")
+
+    def attach_empty(self, change: Change, chain: Chain, content: SealedContent) -> Chain:
+        """Make an empty file at `chain.path`, within another use case's unit (LOCK on an unmapped URL)."""
+        return attach(change, chain, content, PutDetails(), self._settings.keep_replaced, self._random)
+
+    def read(self, principal: Principal, resource: Resource, start: int, stop: int) -> Iterator[bytes]:
+        """Bytes [start, stop) of a file. Exactly these, or an error in mid-stream; never others.
+
+        The first block is opened before this returns, so that what is missing or damaged at its start raises here. Raises
+        `BlobMissing`, `ContentDamaged`, `StoreUnavailable`, there and while iterating.
+        """
+        revision = resource.revision
+        if revision is None:
+            raise IsCollection("A collection has no content to read.")
+        blocks = self._open(principal, revision, start, stop)
+        first = next(blocks, b"")
+        return _resumed(first, blocks)
+
+    def _open(self, principal: Principal, revision: Revision, start: int, stop: int) -> Iterator[bytes]:
+        with self._database.read() as connection:
+            row = connection.execute(
+                select(BlobRow.__table__).where(BlobRow.id == revision.blob_id, BlobRow.owner_id == principal.owner_id)
+            ).first()
+        if row is None:
+            log.error("revision %d refers to blob %s, which has no row", revision.id, revision.blob_id)
+            raise BlobMissing
+        envelope = Envelope(row.id, row.key_id, row.wrapped_key, row.segment_size)
+        sealed: bytes | None = row.sealed
+
+        def read_sealed(first: int, last: int) -> Iterator[bytes]:
+            return self._store.read(blob_key(row.id), first, last) if sealed is None else iter((sealed[first:last],))
+
+        try:
+            yield from open_range(
+                read_sealed,
+                row.sealed_size,
+                start,
+                stop,
+                data_key=envelope.data_key(self._keyring),
+                associated_data=envelope.associated_data,
+                layout=envelope.layout,
+                header=row.header,
+            )
+        except ContentDamaged as error:
+            log.exception("blob %s is damaged or missing (%s)", row.id, error.code)
+            raise
+
+    def _seal_inline(self, blob_id: str, plain: BytesLike, checksums: str) -> SealedContent:
+        envelope, data_key = new_envelope(self._keyring, blob_id, self._settings.segment_size, self._random)
+        sealer = Sealer(data_key, envelope.associated_data, envelope.layout, self._random)
+        sealed = b"".join(sealer.seal([plain]))
+        return SealedContent(envelope, sealer.header, len(plain), len(sealed), sealed, checksums)
+
+    def _begin(self, principal: Principal, blob_id: str, length: int | None) -> None:
+        """Write down that bytes are coming, and reserve room for those that were announced."""
+        with self._database.write() as unit:
+            now = self._clock()
+            open_change(unit, principal.owner_id, now)
+            left = room_left(unit.connection, principal.owner_id)
+            if left is not None and (length or 0) > left:
+                raise QuotaExceeded
+            unit.connection.execute(
+                insert(UploadRow),
+                {
+                    "blob_id": blob_id,
+                    "owner_id": principal.owner_id,
+                    "reserved_bytes": length or 0,
+                    "started_at": now,
+                    "expires_at": now + self._settings.upload_ttl,
+                },
+            )
+
+    def _receive(self, blob_id: str, first: BytesLike, source: "_Source") -> SealedContent:
+        envelope, data_key = new_envelope(self._keyring, blob_id, self._settings.segment_size, self._random)
+        sealer = Sealer(data_key, envelope.associated_data, envelope.layout, self._random)
+        declared = source.length
+        size = None if declared is None else envelope.layout.sealed_size(declared)
+        # The source verifies itself at its end, before the sealer may finish: a cut-off body never becomes a blob.
+        sealed_size = self._store.put(blob_key(blob_id), sealer.seal(source.blocks(first)), size)
+        return SealedContent(envelope, sealer.header, sealer.plain_size, sealed_size, None, source.checksums)
+
+    def _commit(
+        self,
+        principal: Principal,
+        path: ResourcePath,
+        content: SealedContent,
+        details: PutDetails,
+        preconditions: Preconditions,
+    ) -> Stored:
+        with self._database.write() as unit:
+            change = open_change(unit, principal.owner_id, self._clock())
+            chain = resolve(unit.connection, principal.owner_id, path)
+            _check_target(chain)
+            touched = Touch(chain, membership=chain.target is None)
+            check_change(unit.connection, principal, [touched], preconditions, change.now)
+            reserved = 0
+            if change.quota_bytes is not None:
+                reserved = reserved_bytes(unit.connection, principal.owner_id, besides=content.envelope.blob_id)
+            after = attach(change, chain, content, details, self._settings.keep_replaced, self._random, reserved)
+            if content.sealed is None:
+                unit.connection.execute(delete(UploadRow).where(UploadRow.blob_id == content.envelope.blob_id))
+            return Stored(after.must_exist(), created=chain.target is None)
+
+    def _abandon(self, blob_id: str) -> None:
+        """Undo what an upload that failed has left. What cannot be undone now is found later by its row."""
+        with suppress(DavserverError):
+            self._store.remove(blob_key(blob_id))
+            with self._database.write() as unit:
+                unit.connection.execute(delete(UploadRow).where(UploadRow.blob_id == blob_id))
+
+
+def _check_target(chain: Chain) -> None:
+    if chain.target is not None and chain.target.is_collection:
+        raise IsCollection
+    writable_parent(chain)
+
+
+def _resumed(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    try:
+        yield first
+        yield from rest
+    finally:
+        close = getattr(rest, "close", None)
+        if close is not None:
+            close()
+
+
+_ALGORITHMS: Final = {"SHA1": "sha1", "MD5": "md5", "SHA256": "sha256", "SHA512": "sha512"}
+
+
+class _Source:
+    """A body that is counted and, when the client sent a checksum, summed."""
+
+    def __init__(self, body: Body, checksum: str | None) -> None:
+        self._body = body
+        self.length = body.length
+        self._taken = 0
+        self._expected = ""
+        self._algorithm = ""
+        self._hash: hashlib._Hash | None = None
+        if checksum:
+            algorithm, _, value = checksum.strip().partition(":")
+            if algorithm.upper() in _ALGORITHMS:
+                self._algorithm = algorithm.upper()
+                self._expected = value.strip().lower()
+                self._hash = hashlib.new(_ALGORITHMS[self._algorithm], usedforsecurity=False)
+            elif not value:
+                raise BadRequest("OC-Checksum must be an algorithm, a colon and the sum in hexadecimal.")
+
+    @property
+    def checksums(self) -> str:
+        """What to remember, once all has been read and verified."""
+        return f"{self._algorithm}:{self._expected}" if self._hash is not None else ""
+
+    def read(self, size: int) -> bytes:
+        """The next bytes; empty at the end."""
+        block = self._body.read(size)
+        self._taken += len(block)
+        if self.length is not None and self._taken > self.length:
+            raise IncompleteBody("More bytes arrived than were announced; nothing was changed.")
+        if self._hash is not None:
+            self._hash.update(block)
+        return block
+
+    def read_up_to(self, size: int) -> bytes:
+        """As many bytes as there are, at most `size`."""
+        blocks: list[bytes] = []
+        left = size
+        while left and (block := self.read(left)):
+            blocks.append(block)
+            left -= len(block)
+        return b"".join(blocks)
+
+    def blocks(self, first: BytesLike) -> Iterator[BytesLike]:
+        """What was read already, and all the rest; raises at the end when it is not what was announced."""
+        yield first
+        while block := self.read(BLOCK):
+            yield block
+        self.verify()
+
+    def verify(self) -> None:
+        """Raise unless all that was announced arrived, with the checksum that was announced."""
+        if self.length is not None and self._taken != self.length:
+            raise IncompleteBody
+        if self._hash is not None and self._hash.hexdigest() != self._expected:
+            raise ChecksumMismatch

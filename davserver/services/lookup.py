@@ -1,0 +1,114 @@
+"""From a path to rows: how the services find resources. For services only."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import Connection, TextClause, text
+
+from davserver.db.rows import ROOT_ID, TRASH_ID
+from davserver.domain.errors import NotFound
+from davserver.domain.paths import ResourcePath
+from davserver.domain.resource import Resource, Revision
+
+COLUMNS: Final = (
+    "r.owner_id, r.id, r.parent_id, r.name, r.created_at, r.modified_at,"
+    " v.id, v.blob_id, v.size, v.etag, v.content_type, v.checksums, v.created_at"
+)
+"""What `resource_of` reads, in order."""
+REVISION_JOIN: Final = "LEFT JOIN revision v ON v.owner_id = r.owner_id AND v.id = r.revision_id"
+
+
+def resource_of(row: Sequence[Any]) -> Resource:
+    """A frozen value of the first columns of `row`, which are `COLUMNS`."""
+    revision = None if row[6] is None else Revision(row[6], row[7], row[8], row[9], row[10], row[11], row[12])
+    return Resource(row[0], row[1], row[2], row[3], row[4], row[5], revision)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What exists of a path: the resources from the root of the tree down, as far as they go."""
+
+    path: ResourcePath
+    found: tuple[Resource, ...]
+
+    @property
+    def target(self) -> Resource | None:
+        """The resource at the path, if there is one."""
+        return self.found[-1] if len(self.found) == len(self.path.names) + 1 else None
+
+    @property
+    def parent(self) -> Resource | None:
+        """The collection that the path's resource is, or would be, a member of. None for the root, and when missing."""
+        depth = len(self.path.names)
+        if depth == 0 or len(self.found) < depth or not self.found[depth - 1].is_collection:
+            return None
+        return self.found[depth - 1]
+
+    @property
+    def is_in_trash(self) -> bool:
+        """Whether the path leads to the trash or into it."""
+        return len(self.found) > 1 and self.found[1].id == TRASH_ID
+
+    @property
+    def is_trash(self) -> bool:
+        """Whether the path is the trash itself."""
+        return self.is_in_trash and len(self.path.names) == 1
+
+    def must_exist(self) -> Resource:
+        """The resource at the path; raises `NotFound`."""
+        if self.target is None:
+            raise NotFound
+        return self.target
+
+
+@cache
+def _walk_statement(dialect: str) -> TextClause:
+    # One recursive query whatever the depth; the names come as one JSON array, which both databases read.
+    name = (
+        "CAST(:keys AS jsonb) ->> w.depth" if dialect == "postgresql" else "json_extract(:keys, '$[' || w.depth || ']')"
+    )
+    return text(
+        f"WITH RECURSIVE w(depth, id) AS (SELECT 0, CAST({ROOT_ID} AS bigint) UNION ALL"
+        " SELECT w.depth + 1, m.id FROM w JOIN resource m"
+        f" ON m.owner_id = :owner AND m.parent_id = w.id AND m.name_key = {name})"
+        f" SELECT {COLUMNS} FROM w JOIN resource r ON r.owner_id = :owner AND r.id = w.id {REVISION_JOIN} ORDER BY w.depth"
+    )
+
+
+def resolve(connection: Connection, owner_id: int, path: ResourcePath) -> Chain:
+    """Find as much of `path` as exists, in one query."""
+    rows = connection.execute(
+        _walk_statement(connection.dialect.name), {"owner": owner_id, "keys": json.dumps(path.keys, ensure_ascii=False)}
+    )
+    return Chain(path, tuple(map(resource_of, rows)))
+
+
+_MEMBERS = text(
+    f"SELECT {COLUMNS} FROM resource r {REVISION_JOIN}"
+    " WHERE r.owner_id = :owner AND r.parent_id = :parent ORDER BY r.name_key"
+)
+
+SUBTREE: Final = (
+    "WITH RECURSIVE sub(id, depth) AS (SELECT CAST(:root AS bigint), 0 UNION ALL"
+    " SELECT m.id, sub.depth + 1 FROM sub JOIN resource m ON m.owner_id = :owner AND m.parent_id = sub.id"
+    f" WHERE m.id <> {TRASH_ID})"
+)
+"""The resource `:root` and all below it; the trash is not below the root."""
+
+_DESCENDANTS = text(
+    f"{SUBTREE} SELECT {COLUMNS} FROM sub JOIN resource r ON r.owner_id = :owner AND r.id = sub.id"
+    f" {REVISION_JOIN} WHERE sub.depth > 0 ORDER BY sub.depth, r.parent_id, r.name_key"
+)
+
+
+def members_of(connection: Connection, collection: Resource) -> Iterable[Resource]:
+    """The members of a collection, in the order of their names."""
+    return map(resource_of, connection.execute(_MEMBERS, {"owner": collection.owner_id, "parent": collection.id}))
+
+
+def descendants_of(connection: Connection, collection: Resource) -> Iterable[Resource]:
+    """All below a collection, nearer ones first, so that a parent always comes before its members."""
+    return map(resource_of, connection.execute(_DESCENDANTS, {"owner": collection.owner_id, "root": collection.id}))

@@ -1,0 +1,1 @@
+"""The WebDAV door: the only importer of wsgidav."""

@@ -1,0 +1,1 @@
+"""The background door: the only importer of celery."""
