@@ -85,18 +85,16 @@ class PostgresServer:
         os.chown(self.folder, user.pw_uid, user.pw_gid)
 
     def _run_initdb(self) -> None:
-        options = [
-            "--username=postgres",
-            "--auth=trust",
-            "--encoding=UTF8",
-            "--locale=C",
-            "--no-sync",
-            "--no-instructions",
-        ]
+        options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
         subprocess.run(
             [self._bin / "initdb", "-D", self.folder / "data", *options],
-            check=True, cwd=self.folder, stdout=subprocess.DEVNULL, user=self._uid, group=self._gid, extra_groups=self._groups,
-        )  # fmt: skip
+            check=True,
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            user=self._uid,
+            group=self._gid,
+            extra_groups=self._groups,
+        )
 
     def _spawn(self) -> None:
         settings = {
@@ -110,8 +108,14 @@ class PostgresServer:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._bin / "postgres", "-D", self.folder / "data", *options],
-                cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, user=self._uid, group=self._gid, extra_groups=self._groups,
-            )  # fmt: skip
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                user=self._uid,
+                group=self._gid,
+                extra_groups=self._groups,
+            )
 
     def _answers(self) -> bool:
         assert self._process is not None
