@@ -1,0 +1,274 @@
+"""Accounts: who may come in, and whether it is them."""
+
+import hashlib
+import hmac
+import logging
+import re
+import threading
+import unicodedata
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from davserver.db.rows import UserRow
+from davserver.db.units import Database, Unit
+from davserver.domain.clock import SECOND, Clock, Micros
+from davserver.domain.errors import BadRequest, Conflict, InvalidName, NotFound, Unauthenticated, Unavailable
+from davserver.domain.principal import Principal
+from davserver.services.passwords import PasswordHasher
+from davserver.services.tree import plant
+
+log = logging.getLogger(__name__)
+
+MAX_NAME_CHARS: Final = 64
+MAX_EMAIL_CHARS: Final = 254
+CACHE_SECONDS: Final = 300
+CACHE_ENTRIES: Final = 10_000
+
+_USER = UserRow.__table__.c
+_SHOWN: Final = (
+    _USER.id, _USER.name, _USER.email, _USER.is_admin, _USER.disabled_at, _USER.quota_bytes, _USER.created_at,
+)  # fmt: skip
+_CHECKED: Final = (_USER.id, _USER.name, _USER.is_admin, _USER.disabled_at, _USER.credential_version)
+_BY_ID: Final = select(*_CHECKED).where(_USER.id == bindparam("id"))
+_BY_KEY: Final = select(*_CHECKED, _USER.password_hash).where(_USER.name_key == bindparam("key"))
+_ANYBODY: Final = select(_USER.id).limit(1)
+AnyRow = Row[*tuple[Any, ...]]
+_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """An account, as others may see it."""
+
+    id: int
+    name: str
+    email: str | None
+    is_admin: bool
+    disabled_at: Micros | None
+    """When it was disabled; None when it may sign in."""
+    quota_bytes: int | None
+    created_at: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """A password that was right a moment ago."""
+
+    user_id: int
+    credential_version: int
+    expires_at: Micros
+
+
+class Accounts:
+    """Use cases on accounts.
+
+    `secret` keys the hash under which right passwords are remembered for five minutes, so that a request costs one query
+    by primary key instead of an argon2 hash. That query sees a changed password or a disabled user at once, in
+    every process. Wrong passwords are never remembered.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        secret: bytes,
+        *,
+        hasher: PasswordHasher,
+        default_quota: int | None = None,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._hasher = hasher
+        self._default_quota = default_quota
+        self._cache = _Cache(secret)
+
+    def authenticate(self, name: str, password: str) -> Principal:
+        """Who signs in with this name and password. Raises `Unauthenticated`, equally slow for every reason of it."""
+        key = self._cache.key(name, password)
+        remembered = self._cache.get(key, self._clock())
+        if remembered is not None:
+            with self._database.read() as connection:
+                row = connection.execute(_BY_ID, {"id": remembered.user_id}).one_or_none()
+            if row is not None and _is_valid(row, remembered.credential_version):
+                return Principal(row.id, row.name, row.is_admin)
+            self._cache.forget(key)
+        return self._verify(name, password, key)
+
+    def add(
+        self,
+        name: str,
+        password: str,
+        *,
+        email: str | None = None,
+        is_admin: bool = False,
+        quota_bytes: int | None = None,
+    ) -> User:
+        """A new user with an empty tree; without a quota, the default one. Raises `BadRequest`, `InvalidName`, `Conflict`."""
+        values = self._new_values(name, password, email=email, is_admin=is_admin, quota_bytes=quota_bytes)
+        try:
+            with self._database.write() as unit:
+                return _insert(unit, values)
+        except IntegrityError as error:
+            raise Conflict(f"There is a user named {name!r} already.") from error
+
+    def add_first(self, name: str, password: str) -> User | None:
+        """The first user, an administrator; None when there is a user already. Of several servers that start, one adds it."""
+        with self._database.read() as connection:
+            if connection.execute(_ANYBODY).first():
+                return None
+        values = self._new_values(name, password, is_admin=True)
+        with self._database.write() as unit:
+            if not self._database.is_sqlite:  # SQLite has one writer as it is
+                unit.connection.execute(text("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE"))
+            if unit.connection.execute(_ANYBODY).first():
+                return None
+            return _insert(unit, values)
+
+    def users(self) -> tuple[User, ...]:
+        """All users, by name."""
+        with self._database.read() as connection:
+            return tuple(_user(row) for row in connection.execute(select(*_SHOWN).order_by(_USER.name_key)))
+
+    def find(self, name: str) -> User:
+        """The user of that name, however it is cased. Raises `NotFound`."""
+        with self._database.read() as connection:
+            row = connection.execute(select(*_SHOWN).where(_USER.name_key == _sought(name))).one_or_none()
+        if row is None:
+            raise NotFound(f"There is no user named {name!r}.")
+        return _user(row)
+
+    def set_password(self, name: str, password: str) -> None:
+        """Replace the password; the old one is void from the next request on. Raises `NotFound`, `BadRequest`."""
+        hashed = self._hasher.hash(password)
+        self._change(name, password_hash=hashed)
+
+    def set_disabled(self, name: str, disabled: bool) -> None:
+        """Shut somebody out, or let them in again, from the next request on. Raises `NotFound`."""
+        self._change(name, disabled_at=self._clock() if disabled else None)
+
+    def _verify(self, name: str, password: str, key: bytes) -> Principal:
+        with self._database.read() as connection:
+            row = connection.execute(_BY_KEY, {"key": _sought(name)}).one_or_none()
+        right = self._hasher.verify(password, None if row is None else row.password_hash)
+        if row is None or not right or row.disabled_at is not None:
+            raise Unauthenticated("The user name or the password is wrong.")
+        self._renew_hash(row, password)
+        expires_at = self._clock() + CACHE_SECONDS * SECOND
+        self._cache.put(key, _Remembered(row.id, row.credential_version, expires_at))
+        return Principal(row.id, row.name, row.is_admin)
+
+    def _renew_hash(self, row: AnyRow, password: str) -> None:
+        """Hash anew what was hashed with other parameters. The password stays, so what is remembered stays too."""
+        if not self._hasher.is_outdated(row.password_hash):
+            return
+        try:
+            hashed = self._hasher.hash(password)
+            with self._database.write() as unit:
+                same = (_USER.id == row.id) & (_USER.password_hash == row.password_hash)
+                unit.connection.execute(update(UserRow).where(same).values(password_hash=hashed))
+        except (BadRequest, Unavailable) as error:
+            log.warning("the password hash of user %d was not renewed: %s", row.id, error)
+
+    def _new_values(
+        self,
+        name: str,
+        password: str,
+        *,
+        email: str | None = None,
+        is_admin: bool = False,
+        quota_bytes: int | None = None,
+    ) -> dict[str, Any]:
+        if email is not None and (
+            len(email) > MAX_EMAIL_CHARS or not _EMAIL.fullmatch(email) or not email.isprintable()
+        ):
+            raise BadRequest(f"{email!r} is not an e-mail address.")
+        return {
+            "name": check_user_name(name),
+            "name_key": name_key(name),
+            "email": email,
+            "password_hash": self._hasher.hash(password),
+            "credential_version": 1,
+            "is_admin": is_admin,
+            "disabled_at": None,
+            "quota_bytes": self._default_quota if quota_bytes is None else quota_bytes,
+            "created_at": self._clock(),
+        }
+
+    def _change(self, name: str, **values: Any) -> None:
+        with self._database.write() as unit:
+            statement = update(UserRow).where(_USER.name_key == _sought(name)).returning(_USER.id)
+            raised = {"credential_version": _USER.credential_version + 1, **values}
+            if unit.connection.execute(statement.values(raised)).one_or_none() is None:
+                raise NotFound(f"There is no user named {name!r}.")
+
+
+class _Cache:
+    """Right passwords by a keyed hash of name and password: bounded, and nothing in it leads back to a password."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        self._mutex = threading.Lock()
+        self._entries: OrderedDict[bytes, _Remembered] = OrderedDict()
+
+    def key(self, name: str, password: str) -> bytes:
+        sent = f"{name}\0{password}".encode("utf-8", "surrogatepass")
+        return hmac.digest(self._secret, sent, hashlib.sha256)
+
+    def get(self, key: bytes, now: Micros) -> _Remembered | None:
+        found = self._entries.get(key)
+        if found is not None and found.expires_at <= now:
+            self.forget(key)
+            return None
+        return found
+
+    def put(self, key: bytes, value: _Remembered) -> None:
+        with self._mutex:
+            self._entries[key] = value
+            self._entries.move_to_end(key)
+            while len(self._entries) > CACHE_ENTRIES:
+                self._entries.popitem(last=False)
+
+    def forget(self, key: bytes) -> None:
+        with self._mutex:
+            self._entries.pop(key, None)
+
+
+def name_key(name: str) -> str:
+    """What a user's name is matched by: Unicode NFKC, case folded."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def _sought(name: str) -> str:
+    """The key to look for. What no user can be named matches nobody: no name is empty."""
+    try:
+        return name_key(check_user_name(name))
+    except InvalidName:
+        return ""
+
+
+def check_user_name(name: str) -> str:
+    """Return a name that a user may have. Raises `InvalidName`."""
+    if not 1 <= len(name) <= MAX_NAME_CHARS or not 1 <= len(name_key(name)) <= 4 * MAX_NAME_CHARS:
+        raise InvalidName(f"A user name has 1 to {MAX_NAME_CHARS} characters.")
+    unfit = {":", "/", "\\"} | {c for c in name if unicodedata.category(c) in {"Cc", "Cs", "Cn", "Zl", "Zp"}}
+    if any(c in unfit for c in name + name_key(name)) or name != name.strip():
+        raise InvalidName("A user name must not hold ':', '/', '\\', control characters, or spaces at its ends.")
+    return name
+
+
+def _insert(unit: Unit, values: dict[str, Any]) -> User:
+    row = unit.connection.execute(insert(UserRow).values(values).returning(*_SHOWN)).one()
+    plant(unit, row.id, row.created_at)
+    return _user(row)
+
+
+def _user(row: AnyRow) -> User:
+    return User(*row)
+
+
+def _is_valid(row: AnyRow, credential_version: int) -> bool:
+    return bool(row.credential_version == credential_version and row.disabled_at is None)
