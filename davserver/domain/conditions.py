@@ -6,15 +6,18 @@ transaction that commits. One evaluator serves every method.
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from davserver.domain.clock import Micros
+from davserver.domain.clock import SECOND, Micros
 from davserver.domain.errors import BadRequest, DavserverError, PreconditionFailed
 from davserver.domain.paths import ResourcePath
 
 ANY: Final = "*"
+MAX_IF_LISTS: Final = 200
+"""Of one If header: each may name another URL, which costs a look-up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +96,29 @@ class Preconditions:
         if self.if_lists and not any(_list_holds(lst, state_of) for lst in self.if_lists):
             raise PreconditionFailed("The If header does not hold.")
 
-    def check_write(self, state: State) -> None:
-        """Evaluate If-Match, If-Unmodified-Since and If-None-Match before a change (RFC 9110 section 13.2.2)."""
+    def check_match(self, state: State) -> None:
+        """Evaluate If-Match and If-Unmodified-Since, for reading and for changing (RFC 9110 section 13.2.2)."""
         if self.if_match is not None:
-            if not self.if_match.holds_strong(state.etag if state.etag is not None else ("" if state.exists else None)):
+            if not (state.exists and (self.if_match.any or self.if_match.holds_strong(state.etag))):
                 raise PreconditionFailed("If-Match does not hold: the resource changed, or does not exist.")
         elif self.if_unmodified_since is not None and _changed_since(state, self.if_unmodified_since):
             raise PreconditionFailed("If-Unmodified-Since does not hold.")
+
+    def check_write(self, state: State) -> None:
+        """Evaluate If-Match, If-Unmodified-Since and If-None-Match before a change (RFC 9110 section 13.2.2)."""
+        self.check_match(state)
         none_match = self.if_none_match
         if none_match is not None and state.exists and (none_match.any or none_match.holds_weak(state.etag)):
             raise PreconditionFailed("If-None-Match does not hold: the resource exists.")
+
+    def without_cached_tags(self) -> "Preconditions":
+        """These without an If-None-Match that names tags, for methods other than GET, HEAD and PUT.
+
+        The network stack of iOS adds it to every request on a URL that it has in its cache (clients rule R50).
+        """
+        if self.if_none_match is None or self.if_none_match.any:
+            return self
+        return replace(self, if_none_match=None)
 
     def is_not_modified(self, state: State) -> bool:
         """Whether GET or HEAD is answered 304 (RFC 9110 section 13.2.2)."""
@@ -116,7 +132,7 @@ NO_CONDITIONS: Final = Preconditions()
 
 def _changed_since(state: State, since: Micros) -> bool:
     # HTTP dates have whole seconds: compare what the client was shown.
-    return state.modified_at is None or state.modified_at // 1_000_000 > since // 1_000_000
+    return state.modified_at is None or state.modified_at // SECOND > since // SECOND
 
 
 def _list_holds(lst: IfList, state_of: Callable[[ResourcePath | None], State]) -> bool:
@@ -126,7 +142,7 @@ def _list_holds(lst: IfList, state_of: Callable[[ResourcePath | None], State]) -
 
 def _condition_holds(condition: Condition, state: State) -> bool:
     if condition.etag is not None:
-        # RFC 4918 section 10.4.4: weak comparison is allowed for weak tags only where the tag is weak itself.
+        # RFC 4918 section 10.4.4 leaves the comparison open; the strong one is taken, as all our tags are strong.
         holds = state.etag is not None and condition.etag.opaque == state.etag and not condition.etag.weak
     else:
         holds = condition.token in state.tokens
@@ -134,7 +150,7 @@ def _condition_holds(condition: Condition, state: State) -> bool:
 
 
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
-_TAG_LIST = re.compile(r'\s*(?:(W/)?"([\x21\x23-\x7e\x80-\xff]*)"|([^",]+|"[^,]*))\s*(?:,|$)')
+_TAG_END = re.compile(r"[ \t]*(?:,|$)")
 
 
 def parse_tag_set(header: str | None) -> TagSet | None:
@@ -143,7 +159,21 @@ def parse_tag_set(header: str | None) -> TagSet | None:
         return None
     if header.strip() == ANY:
         return TagSet(any=True)
-    tags = [EntityTag(m[2], weak=bool(m[1])) for m in _TAG_LIST.finditer(header) if m[2] is not None]
+    tags: list[EntityTag] = []
+    at = 0
+    while at < len(header):
+        if header[at] in " \t,":
+            at += 1
+            continue
+        match = _TAG.match(header, at)
+        end = _TAG_END.match(header, match.end()) if match is not None else None
+        if match is not None and end is not None:
+            tags.append(EntityTag(match[2], weak=match[1] is not None))
+            at = end.end()
+        else:
+            # Up to the next comma it is no tag; a quotation mark in it opens nothing.
+            comma = header.find(",", at)
+            at = comma + 1 if comma >= 0 else len(header)
     return TagSet(tuple(tags))
 
 
@@ -152,14 +182,20 @@ def parse_http_date(header: str | None) -> Micros | None:
     if not header:
         return None
     try:
-        return int(parsedate_to_datetime(header).timestamp()) * 1_000_000
+        date = parsedate_to_datetime(header)
+        # The asctime form names no zone and means UTC (RFC 9110 section 5.6.7), not this machine's.
+        aware = date.replace(tzinfo=UTC) if date.tzinfo is None else date
+        return int(aware.timestamp()) * SECOND
     except (ValueError, OverflowError, TypeError):
         return None
 
 
-_IF_PART = re.compile(r"\s*(?:<([^<>]*)>|\(((?:<[^<>]*>|\[[^\]]*\]|[^()<>\[\]])*)\))\s*")
+_IF_TAG = r'\[(?:"[^"]*"|[^\]"])*\]'
+_IF_PART = re.compile(rf"\s*(?:<([^<>]*)>|\(((?:<[^<>]*>|{_IF_TAG}|[^()<>\[\]])*)\))\s*")
 """A resource tag, or the inside of a list."""
-_IF_CONDITION = re.compile(r'\s*(not(?=[\s<\[]))?\s*(?:<([^<>]*)>|\[\s*((?:W/)?"[^"]*")\s*\])\s*', re.IGNORECASE)
+_NO_TAG: Final = EntityTag("", weak=True)
+"""Stands for a malformed tag: it equals no resource's, as a weak tag never does here (clients rule R50)."""
+_IF_CONDITION = re.compile(rf"\s*(not(?=[\s<\[]))?\s*(?:<([^<>]*)>|({_IF_TAG}))\s*", re.IGNORECASE)
 
 
 def parse_if(header: str, path_of: Callable[[str], ResourcePath | None]) -> tuple[IfList, ...]:
@@ -180,6 +216,8 @@ def parse_if(header: str, path_of: Callable[[str], ResourcePath | None]) -> tupl
         elif kind == "list":
             lists.append(_if_list(tag, value, path_of))
             tag_used = True
+        if len(lists) > MAX_IF_LISTS:
+            raise BadRequest("The If header has too many lists.")
     if not lists or not tag_used:
         raise BadRequest("The If header has no list.")
     return tuple(lists)
@@ -209,9 +247,9 @@ def _if_list(tag: str | None, inside: str, path_of: Callable[[str], ResourcePath
         if match[2] is not None:
             conditions.append(Condition(token=match[2].strip(), negated=negated))
         else:
-            found = _TAG.fullmatch(match[3])
-            opaque = EntityTag(found[2], weak=bool(found[1])) if found else EntityTag("\n", weak=True)
-            conditions.append(Condition(etag=opaque, negated=negated))
+            found = _TAG.fullmatch(match[3][1:-1].strip())
+            etag = EntityTag(found[2], weak=found[1] is not None) if found else _NO_TAG
+            conditions.append(Condition(etag=etag, negated=negated))
     if not conditions:
         raise BadRequest("The If header has an empty list.")
     if tag is None:
@@ -224,8 +262,11 @@ def _if_list(tag: str | None, inside: str, path_of: Callable[[str], ResourcePath
 
 
 def submitted_tokens(lists: Iterable[IfList], lock_token_header: str | None) -> frozenset[str]:
-    """Every lock token that the client shows: in If lists (not negated), or in Lock-Token as Word 2016 does (R44)."""
-    tokens = {c.token for lst in lists for c in lst.conditions if c.token is not None and not c.negated}
+    """Every lock token that the client shows: in If lists, or in Lock-Token as Word 2016 does (R44).
+
+    RFC 4918 section 10.4.1: that a token appears in If is enough, wherever and however it appears there.
+    """
+    tokens = {c.token for lst in lists for c in lst.conditions if c.token is not None}
     if lock_token_header:
         tokens.add(lock_token_header.strip().removeprefix("<").removesuffix(">").strip())
     return frozenset(tokens)
