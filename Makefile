@@ -27,14 +27,20 @@ run: install
 
 test: .venv/.tests
 	@scripts/debian-packages
+	$(static)
 	@$(BIN)/python -m pytest $(PYTEST)
 
 check: .venv/.tests
-	@$(BIN)/ruff format --check --quiet . || { echo 'format: run .venv/bin/ruff format .'; exit 1; }
-	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-logo >.venv/imports.txt 2>&1 || { cat .venv/imports.txt; exit 1; }
+	$(static)
 	@$(BIN)/python -m pytest -q -m 'not server and not slow' tests/unit tests/house $(PYTEST)
+
+# What needs no run of the program to be found wrong.
+define static
+@$(BIN)/ruff format --check --quiet --output-format concise . || { echo 'Format it: .venv/bin/ruff format .' >&2; exit 1; }
+@$(BIN)/ruff check --quiet .
+@$(BIN)/mypy --no-error-summary
+@$(BIN)/lint-imports --no-logo >.venv/imports.txt 2>&1 || { cat .venv/imports.txt >&2; exit 1; }
+endef
 
 lock: .venv/bin/uv
 	@$(LOCK) --group test --group check -o requirements-dev.lock $(LOCKARGS)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-from tests.support.source import Module, modules, pyproject
+from tests.support.source import modules, pyproject
 
 ONE_DOOR = {
     # library: the packages of ours that may import it
