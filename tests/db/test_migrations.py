@@ -32,7 +32,7 @@ def test_servers_that_start_together_migrate_once(empty_database_url: str) -> No
     def start() -> None:
         try:
             migrate.upgrade(empty_database_url)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the test shows it
             failures.append(error)
 
     threads = [threading.Thread(target=start) for _ in range(4)]

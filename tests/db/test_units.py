@@ -23,10 +23,15 @@ JOB = {
 def test_a_unit_that_raises_leaves_nothing(database_url: str) -> None:
     database = Database(database_url)
     told: list[str] = []
-    with pytest.raises(RuntimeError, match="in the middle"), database.write() as unit:
-        unit.after_commit(lambda: told.append("committed"))
-        unit.connection.execute(insert(JobRow), JOB)
-        raise RuntimeError("in the middle")
+
+    def fail_in_the_middle() -> None:
+        with database.write() as unit:
+            unit.after_commit(lambda: told.append("committed"))
+            unit.connection.execute(insert(JobRow), JOB)
+            raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError, match="in the middle"):
+        fail_in_the_middle()
     with database.read() as connection:
         assert connection.execute(select(JobRow.id)).all() == []
     assert told == []
