@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.support.processes import tied
+
 COMMAND = (sys.executable, "-m", "davserver")
 READY = re.compile(rb"davserver ready: (http\S+)")
 START_SECONDS = 60.0
@@ -39,7 +41,7 @@ class ServerProcess:
         self._ready = threading.Event()
         began = time.monotonic()
         self.process = subprocess.Popen(
-            [*COMMAND, "serve"],
+            tied([*COMMAND, "serve"], signal.SIGTERM),
             cwd=folder,
             env=environment(settings),
             stdin=subprocess.DEVNULL,

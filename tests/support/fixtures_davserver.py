@@ -54,14 +54,16 @@ def company_settings(database_url: str, request: pytest.FixtureRequest) -> dict[
         "MINIO_ACCESS_KEY": s3.access_key,
         "MINIO_SECRET_KEY": s3.secret_key,
         "MINIO_BUCKET": make_bucket(s3),
-        "MINIO_SECURE": "false",
+        "MINIO_SECURE": str(s3.secure).lower(),
         "SECRET_KEY": secrets.token_hex(32),
         "DAVSERVER_MASTER_KEYS": f"k1:{key}",
     }
 
 
 def make_bucket(s3: S3Server) -> str:
-    """Make a bucket of the test's own and return its name."""
+    """Return the name of a bucket: a new one on our own server, the given one on somebody else's."""
+    if s3.pid is None:
+        return s3.bucket
     name = f"davtest-{secrets.token_hex(6)}"
     Minio(s3.endpoint, access_key=s3.access_key, secret_key=s3.secret_key, secure=s3.secure).make_bucket(name)
     return name

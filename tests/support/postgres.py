@@ -17,6 +17,8 @@ from pathlib import Path
 
 import psycopg
 
+from tests.support.processes import tied
+
 UNPRIVILEGED = ("postgres", "nobody")
 START_SECONDS = 60.0
 
@@ -107,7 +109,7 @@ class PostgresServer:
         options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self._bin / "postgres", "-D", self.folder / "data", *options],
+                tied([str(self._bin / "postgres"), "-D", str(self.folder / "data"), *options], signal.SIGQUIT),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
