@@ -1,11 +1,17 @@
 """What every test can ask for; the fixtures themselves are in tests/support/fixtures_*.py."""
 
+import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 SUPPORT = Path(__file__).parent / "support"
 pytest_plugins = [f"tests.support.{path.stem}" for path in sorted(SUPPORT.glob("fixtures_*.py"))]
+
+# A deadline per example measures the machine, not the code. In CI the same examples are tried every time.
+hypothesis.settings.register_profile("davserver", deadline=None, derandomize=os.environ.get("CI") == "true")
+hypothesis.settings.load_profile("davserver")
 
 SERVER_FIXTURES = {
     "postgres_server", "postgres_databases", "databases", "database_url", "empty_database_url", "valkey_server",
