@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
+from davserver.domain.clock import Clock, Micros, system_clock
 from davserver.domain.conditions import Preconditions, parse_http_date, parse_if, parse_tag_set, submitted_tokens
-from davserver.domain.errors import BadRequest, DavserverError, DestinationElsewhere
+from davserver.domain.errors import BadRequest, DavserverError, DestinationElsewhere, NotFound, Unauthenticated
 from davserver.domain.paths import ResourcePath
 from davserver.domain.principal import Principal
-from davserver.services.tree import Depth
+from davserver.services.listing import Depth
 
 if TYPE_CHECKING:
     from davserver.bootstrap import Services
@@ -25,17 +26,33 @@ RAW_PATH: Final = "davserver.raw_path"
 class DavRequest:
     """One request to the share that is mounted at `base` (such as ``/dav``, no slash at the end)."""
 
-    def __init__(self, environ: Environ, services: "Services", base: str) -> None:
+    def __init__(self, environ: Environ, services: "Services", base: str, clock: Clock = system_clock) -> None:
         self.environ = environ
         self.services = services
         self.base = base
         self.method: str = environ["REQUEST_METHOD"]
-        self.principal: Principal = environ[PRINCIPAL]
+        self._clock = clock
+
+    @property
+    def principal(self) -> Principal:
+        """Who acts. Raises `Unauthenticated` when nobody signed in, which only OPTIONS may go without (rule R3)."""
+        principal: Principal | None = self.environ.get(PRINCIPAL)
+        if principal is None:
+            raise Unauthenticated
+        return principal
+
+    @property
+    def now(self) -> Micros:
+        """The current time."""
+        return self._clock()
 
     @cached_property
     def path(self) -> ResourcePath:
-        """The URL's path below the share. Raises `InvalidName` and its kin."""
-        return self._below_share(raw_path(self.environ))
+        """The URL's path below the share. Raises `InvalidName` and its kin; `NotFound` when it is not below the share."""
+        try:
+            return self._below_share(raw_path(self.environ))
+        except DestinationElsewhere:
+            raise NotFound from None
 
     @property
     def has_slash(self) -> bool:
@@ -81,15 +98,12 @@ class DavRequest:
 
     def path_of_url(self, url: str) -> ResourcePath:
         """The path below the share of an absolute URL or absolute path. Raises `DestinationElsewhere`, `InvalidName`."""
-        # Cut before decoding: an encoded question mark is part of a name (wsgidav#139), a bare one starts the query.
-        path = url.strip()
-        if "://" in path.split("?")[0]:
-            path = "/" + path.split("://", 1)[1].partition("/")[2]
-        elif path.startswith("//"):
+        path = path_of_target(url.strip())
+        if path.startswith("//"):
             path = "/" + path[2:].partition("/")[2]
         if not path.startswith("/"):
             raise BadRequest("A URL or an absolute path is needed.")
-        return self._below_share(path.split("#", 1)[0].split("?", 1)[0])
+        return self._below_share(path)
 
     @cached_property
     def preconditions(self) -> Preconditions:
@@ -112,9 +126,20 @@ class DavRequest:
             return None
 
     def _below_share(self, raw: str) -> ResourcePath:
-        if raw != self.base and not raw.startswith(self.base + "/"):
+        below = below_base(raw, self.base)
+        if below is None:
             raise DestinationElsewhere
-        return ResourcePath.parse(raw[len(self.base) :], max_depth=self.services.config.max_depth)
+        return ResourcePath.parse(below, max_depth=self.services.config.max_depth)
+
+
+def below_base(raw: str, base: str) -> str | None:
+    """What follows `base` in an encoded path, or None when it lies elsewhere. Escapes may differ (rule R24), cases not."""
+    if raw == base or raw.startswith(base + "/"):
+        return raw[len(base) :]
+    given, wanted = raw.lstrip("/").split("/"), base.lstrip("/").split("/")
+    if [unquote(name) for name in given[: len(wanted)]] != [unquote(name) for name in wanted]:
+        return None
+    return "".join("/" + name for name in given[len(wanted) :])
 
 
 def raw_path(environ: Mapping[str, Any]) -> str:
@@ -122,6 +147,19 @@ def raw_path(environ: Mapping[str, Any]) -> str:
     raw = environ.get(RAW_PATH)
     if raw is not None:
         return str(raw)
-    # Another server: what it decoded is encoded again. `%2F` then is lost or kept as that server does.
+    # Another server: some tell the request target as it came.
+    target = str(environ.get("REQUEST_URI") or environ.get("RAW_URI") or "")
+    if target:
+        return path_of_target(target)
+    # What it decoded is encoded again. `%2F` then is lost or kept as that server does.
     shown = str(environ.get("SCRIPT_NAME", "")) + str(environ.get("PATH_INFO", ""))
     return quote(shown.encode("latin-1"), safe="/%")
+
+
+def path_of_target(target: str) -> str:
+    """The path of a request's target, which may be an absolute URL: without scheme, host, query and fragment."""
+    # Cut before decoding: an encoded question mark is part of a name (wsgidav#139), a bare one starts the query.
+    path = target.split("#", 1)[0].split("?", 1)[0]
+    if "://" in path and not path.startswith("/"):
+        return "/" + path.split("://", 1)[1].partition("/")[2]
+    return path

@@ -169,9 +169,10 @@ def text_element(name: str, text: str) -> str:
     return f"<D:{name}>{escape(text)}</D:{name}>"
 
 
-def propstat(properties: str, status: str) -> str:
-    """A `propstat` with serialised properties; `status` such as ``200 OK``."""
-    return f"<D:propstat><D:prop>{properties}</D:prop><D:status>HTTP/1.1 {status}</D:status></D:propstat>"
+def propstat(properties: str, status: str, condition: str | None = None) -> str:
+    """A `propstat` with serialised properties; `status` such as ``200 OK``, and the condition that was not met."""
+    error = f"<D:error><D:{condition}/></D:error>" if condition else ""
+    return f"<D:propstat><D:prop>{properties}</D:prop><D:status>HTTP/1.1 {status}</D:status>{error}</D:propstat>"
 
 
 def error_body(condition: str, hrefs: Iterable[str] = ()) -> str:
@@ -224,10 +225,9 @@ class Multistatus:
     def __init__(self) -> None:
         self._parts = [MULTISTATUS_START]
 
-    def add_propstats(self, href: str, propstats: Iterable[tuple[str, str]]) -> None:
-        """A response with `propstat` elements: pairs of serialised properties and their status."""
-        inside = "".join(propstat(properties, status) for properties, status in propstats)
-        self._parts.append(f"<D:response>{text_element('href', href)}{inside}</D:response>")
+    def add_propstats(self, href: str, propstats: Iterable[str]) -> None:
+        """A response with these `propstat` elements."""
+        self._parts.append(f"<D:response>{text_element('href', href)}{''.join(propstats)}</D:response>")
 
     def add_status(self, href: str, status: str, condition: str | None = None) -> None:
         """A response with one status for the whole resource, and the condition that it failed."""
