@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import Integer
@@ -67,6 +68,10 @@ class UserRow(Base):
     disabled_at: Mapped[int | None] = mapped_column(BigInt)
     quota_bytes: Mapped[int | None] = mapped_column(BigInt)
     """None: no limit but the store's."""
+    trash_retention: Mapped[int | None] = mapped_column(BigInt)
+    """Microseconds that what was deleted is kept, within the server's setting; None: as long as that says."""
+    hides_trash: Mapped[bool] = mapped_column(default=False)
+    """Whether the trash is left out of the root's listing. Its URL works all the same."""
     created_at: Mapped[int] = mapped_column(BigInt)
 
 
@@ -225,19 +230,36 @@ class UploadRow(Base):
 
 
 class JobRow(Base):
-    """Background work to do, written by the unit that causes it."""
+    """Background work to do, written by the unit that causes it. What is done has no row any more."""
 
     __tablename__ = "job"
-    __table_args__ = (Index(None, "state", "run_at"),)
+    __table_args__ = (
+        # What is due is found without a look at what has failed, however much that is.
+        Index(None, "run_at", sqlite_where=text("state <> 'failed'"), postgresql_where=text("state <> 'failed'")),
+        CheckConstraint("state in ('waiting', 'running', 'failed')", name="state"),
+    )
 
     id: Mapped[int] = mapped_column(BigInt, primary_key=True)
-    kind: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Text, index=True)
     payload: Mapped[str] = mapped_column(Text)
     """JSON object."""
     state: Mapped[str] = mapped_column(Text, default="waiting")
-    """``waiting``, ``running`` or ``failed`` (kept and shown). Done jobs are removed."""
+    """``failed``: it was tried often enough, and is kept to be seen."""
     attempts: Mapped[int] = mapped_column(BigInt, default=0)
     run_at: Mapped[int] = mapped_column(BigInt)
-    claimed_until: Mapped[int | None] = mapped_column(BigInt)
+    """Not before then. While it is running: when its worker, unless it says that it lives, is taken for dead."""
+    claim: Mapped[str | None] = mapped_column(Text)
+    """Random, of the worker that has it: one that was taken for dead and is not cannot touch it any more."""
     last_error: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[int] = mapped_column(BigInt)
+
+
+class RecurringRow(Base):
+    """When work that recurs is due again, so that of many processes one causes it."""
+
+    __tablename__ = "recurring"
+
+    kind: Mapped[str] = mapped_column(Text, primary_key=True)
+    due_at: Mapped[int] = mapped_column(BigInt)
+    caused_at: Mapped[int | None] = mapped_column(BigInt)
+    """When it was caused last; None: never yet."""

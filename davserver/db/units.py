@@ -30,9 +30,15 @@ PG_STATEMENT_TIMEOUT_MS: Final = 60_000
 class Unit:
     """A transaction under way."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, bell: Callable[[], None] = lambda: None) -> None:
         self.connection = connection
+        self._bell = bell
         self._after_commit: list[Callable[[], None]] = []
+
+    def ring(self) -> None:
+        """Tell whoever does background work to look, once the transaction is durable."""
+        if self._bell not in self._after_commit:
+            self._after_commit.append(self._bell)
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Do `action` once the transaction is durable; never when it is undone."""
@@ -52,6 +58,11 @@ class Database:
         self.engine = _sqlite_engine(parsed) if self.is_sqlite else _postgresql_engine(parsed, pool_size)
         self._writer = self.engine.execution_options(davserver_write=True)
         self._gate = _WriterGate(parsed) if self.is_sqlite else None
+        self._bell: Callable[[], None] = lambda: None
+
+    def ring_with(self, bell: Callable[[], None]) -> None:
+        """Call `bell` after each unit that left work to do. It must neither wait nor raise."""
+        self._bell = bell
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -63,7 +74,7 @@ class Database:
     def write(self) -> Iterator[Unit]:
         """A unit: commits when the block ends, undoes all of it when the block raises."""
         with _translated(), self._gate or nullcontext(), self._writer.begin() as connection:
-            unit = Unit(connection)
+            unit = Unit(connection, self._bell)
             yield unit
         unit._committed()  # noqa: SLF001 - the two are one piece
 
