@@ -112,9 +112,10 @@ class Config:
     minio_secure: bool = _setting(
         kinds.boolean(), default=True, text="Whether to speak HTTPS with the S3 server.", env="MINIO_SECURE"
     )
-    minio_region: str | None = _optional(
+    minio_region: str = _setting(
         kinds.text("the name of a region", r"[A-Za-z0-9-]{1,64}"),
-        "Region of the bucket; asked of the server when not set.",
+        "us-east-1",
+        "Region that requests to the S3 server are signed for.",
         env="MINIO_REGION",
     )
     redis_url: SecretUrl | None = _optional(
@@ -173,6 +174,10 @@ class Config:
     trash_retention: int = _setting(
         kinds.duration("0s", "3650d"), 86_400, "How long what was deleted can be brought back."
     )
+    replaced_retention: int = _setting(
+        kinds.duration("0s", "3650d"), 86_400, "How long what a PUT replaced is kept in the trash; 0 does not keep it."
+    )
+    replaced_count: int = _setting(kinds.integer(0, 1000), 10, "And how many of them a file, at most.")
     lock_timeout_min: int = _setting(kinds.duration("1s", "1h"), 180, "A lock lasts at least this long.")
     lock_timeout_max: int = _setting(kinds.duration("3m", "7d"), 3600, "And at most this long, if not refreshed.")
     realm: str = _setting(
@@ -198,6 +203,15 @@ class Config:
         if self.database_url is None:
             return SecretUrl(f"sqlite:///{self.data_dir.absolute() / 'davserver.db'}")
         return SecretUrl(re.sub(r"^postgres://", "postgresql://", self.database_url.reveal()))
+
+    @property
+    def shares(self) -> tuple[str, ...]:
+        """The paths that the file mounts shares at, without a slash at the end; ``/dav`` when it says nothing."""
+        mapping = self.wsgidav.get("provider_mapping") or {"/dav": None}
+        mount_path = str(self.wsgidav.get("mount_path") or "").rstrip("/")
+        return tuple(
+            mount_path + "/" + str(share).strip("/") if str(share).strip("/") else mount_path for share in mapping
+        )
 
     @property
     def process_count(self) -> int:

@@ -1,0 +1,242 @@
+"""The composition root: `Config` -> `Services`. The only place that knows all variants; nobody else asks which one it is."""
+
+import contextlib
+import logging
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import func, inspect, select, text
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from davserver.config import Config
+from davserver.crypto import keyring as keyrings
+from davserver.crypto.keyring import KeyRing, WrappedKey
+from davserver.db.rows import BlobRow
+from davserver.db.units import Database
+from davserver.domain.clock import SECOND, Clock, system_clock
+from davserver.domain.errors import ConfigError
+from davserver.services.accounts import Accounts
+from davserver.services.attaching import KeepReplaced
+from davserver.services.content import Content, ContentSettings
+from davserver.services.locks import Locks
+from davserver.services.passwords import PasswordHasher
+from davserver.services.properties import Properties
+from davserver.services.tree import Tree, TreeSettings
+from davserver.stores.base import Store
+
+log = logging.getLogger(__name__)
+
+Random = Callable[[int], bytes]
+"""n -> n unpredictable bytes."""
+
+_SECRET: Final = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a door needs. One per process: connections do not survive a fork."""
+
+    config: Config
+    database: Database
+    store: Store
+    keyring: KeyRing
+    accounts: Accounts
+    tree: Tree
+    content: Content
+    locks: Locks
+    properties: Properties
+
+    def close(self) -> None:
+        """Give back connections, files and threads."""
+        self.store.close()
+        self.database.close()
+
+
+def build(config: Config, *, clock: Clock = system_clock, random: Random = os.urandom) -> Services:
+    """Put the services together. Makes what is missing in the data folder; asks no server anything yet (see `check`).
+
+    Raises `ConfigError`, of which `KeyRingError` is one.
+    """
+    keyring = _keyring(config, random)
+    store = open_store(config)
+    database = open_database(config)
+    content_settings = ContentSettings(
+        inline_limit=config.inline_limit,
+        segment_size=config.segment_size,
+        keep_replaced=KeepReplaced(config.replaced_retention * SECOND, config.replaced_count),
+    )
+    content = Content(database, store, keyring, clock, random, content_settings)
+    return Services(
+        config=config,
+        database=database,
+        store=store,
+        keyring=keyring,
+        accounts=open_accounts(config, database, clock=clock, random=random),
+        tree=Tree(database, clock, TreeSettings(config.trash_retention * SECOND), store.free_bytes),
+        content=content,
+        locks=Locks(database, clock, random, content),
+        properties=Properties(database, clock),
+    )
+
+
+def open_database(config: Config) -> Database:
+    """The database alone, for what needs no more. Raises `ConfigError`."""
+    if config.database_url is None:
+        make_data_dir(config)
+    try:
+        return Database(config.database.reveal())
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        raise ConfigError(f"DATABASE_URL cannot be read: {config.database!r}.") from None
+    except OSError as error:
+        raise ConfigError(f"The folder of the database {config.database!r} cannot be made: {error.strerror}.") from None
+
+
+def open_accounts(
+    config: Config, database: Database, *, clock: Clock = system_clock, random: Random = os.urandom
+) -> Accounts:
+    """The accounts alone."""
+    secret = _secret(config, random)
+    return Accounts(database, clock, secret, hasher=PasswordHasher(), default_quota=config.default_quota)
+
+
+def open_store(config: Config) -> Store:
+    """Where sealed blobs lie: S3 when an endpoint is set, else a folder."""
+    if config.minio_endpoint is None:
+        from davserver.stores.folder import FolderStore  # noqa: PLC0415 - each variant loads what it needs
+
+        return FolderStore(make_data_dir(config) / "blobs")
+    from davserver.stores.s3 import S3Store  # noqa: PLC0415 - minio takes a third of a second to load
+
+    assert config.minio_access_key is not None  # noqa: S101 - `load` has seen to it
+    assert config.minio_secret_key is not None  # noqa: S101 - the same
+    return S3Store(
+        config.minio_endpoint,
+        config.minio_access_key.reveal(),
+        config.minio_secret_key.reveal(),
+        config.minio_bucket,
+        secure=config.minio_secure,
+        region=config.minio_region,
+    )
+
+
+def check(services: Services) -> None:
+    """See that the store can be written, and that the key ring opens what is stored.
+
+    Raises `StoreUnavailable`, `StoreFull`, `DatabaseUnavailable`, `KeyRingError`. Looks at one blob per key.
+    """
+    services.store.check()
+    with services.database.read() as connection:
+        seen = ""
+        # min() behind the last one, again and again: a few steps in the index, however many blobs there are.
+        while key_id := connection.execute(select(func.min(BlobRow.key_id)).where(BlobRow.key_id > seen)).scalar():
+            seen = key_id
+            sealed = select(BlobRow.id, BlobRow.wrapped_key).where(BlobRow.key_id == key_id).limit(1)
+            blob = connection.execute(sealed).first()
+            if blob is not None:
+                services.keyring.unwrap(WrappedKey(key_id, blob.wrapped_key), blob.id)
+
+
+def migrate(config: Config, database: Database) -> None:
+    """Bring the database to the tables of this release. Costs one query when it is there already.
+
+    Raises `ConfigError` when a newer release has been at it, and `DatabaseUnavailable`.
+    """
+    known = known_revisions()
+    with database.read() as connection:
+        found = None
+        if inspect(connection).has_table("alembic_version"):
+            found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if found == known[-1]:
+        return
+    if found is not None and found not in known:
+        raise ConfigError(
+            f"The database is at revision {found}, which this release does not know: start a newer davserver."
+        )
+    from davserver.db.migrate import upgrade  # noqa: PLC0415 - Alembic takes half a second to load
+
+    upgrade(config.database.reveal())
+
+
+def known_revisions() -> tuple[str, ...]:
+    """The migrations of this release, oldest first. Their file names begin with their numbers."""
+    versions = files("migrations") / "versions"
+    return tuple(sorted(f.name.partition("_")[0] for f in versions.iterdir() if re.match(r"\d{4}_\w+\.py", f.name)))
+
+
+def start(config: Config, *, clock: Clock = system_clock, random: Random = os.urandom) -> Services:
+    """Services that can work: the database migrated, the store and the key ring checked. Raises what these raise."""
+    services = build(config, clock=clock, random=random)
+    try:
+        migrate(config, services.database)
+        check(services)
+    except BaseException:
+        services.close()
+        raise
+    return services
+
+
+def warnings(config: Config) -> tuple[str, ...]:
+    """What an operator should hear at the start, a line each."""
+    found = []
+    if config.is_shared and config.master_keys is None:
+        found.append(
+            f"The content is sealed with the keys in {config.data_dir / 'keys.json'}. Every machine that serves this drive needs "
+            "the same: set DAVSERVER_MASTER_KEYS on all of them, and keep a copy elsewhere."
+        )
+    if config.host not in {"127.0.0.1", "::1", "localhost"} and config.tls_cert is None:
+        found.append("Passwords cross the network in clear unless a proxy in front of this server speaks TLS.")
+    return tuple(found)
+
+
+def make_data_dir(config: Config) -> Path:
+    """The data folder, made for this user alone when it is missing. Raises `ConfigError`."""
+    folder = config.data_dir.absolute()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"The data folder {folder} cannot be made: {error.strerror}. Set DAVSERVER_DATA_DIR."
+        ) from None
+    return folder
+
+
+def _keyring(config: Config, random: Random) -> KeyRing:
+    if config.master_keys is not None:
+        return KeyRing.parse(config.master_keys.reveal(), random=random)
+    return keyrings.load_or_create(make_data_dir(config) / "keys.json", random=random)
+
+
+def _secret(config: Config, random: Random) -> bytes:
+    """`SECRET_KEY`, or what the file of that name in the data folder holds, made at the first start."""
+    if config.secret_key is not None:
+        return config.secret_key.reveal().encode("utf-8", "surrogatepass")
+    path = make_data_dir(config) / "secret"
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            return _read_secret(path)
+        draft = path.with_name(f".secret.{random(8).hex()}.new")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(random(32).hex() + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileExistsError):  # another process that starts was faster
+                os.link(draft, path)
+        finally:
+            draft.unlink()
+        return _read_secret(path)
+    except OSError as error:
+        raise ConfigError(f"The file {path} cannot be read or made: {error.strerror}.") from None
+
+
+def _read_secret(path: Path) -> bytes:
+    found = path.read_text("ascii", errors="replace").strip()
+    if not _SECRET.fullmatch(found):
+        raise ConfigError(f"The file {path} does not hold 64 hexadecimal digits; remove it to have a new one made.")
+    return bytes.fromhex(found)

@@ -1,0 +1,170 @@
+"""The command line: parsing and printing only. What a command needs is imported when it runs, so that each starts fast."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from davserver.config import Config, load
+from davserver.config.kinds import parse_size
+from davserver.domain.errors import ConfigError, DavserverError
+
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+
+Command = Callable[[argparse.Namespace, Config], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0, 1 when it failed, 2 when it was called or configured wrongly."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    logging.getLogger().addHandler(logging.NullHandler())  # a failure is told in one line, by us
+    os.umask(0o077)  # whatever is made is for this user alone
+    config: Config | None = None
+    try:
+        config = load(os.environ, options.config)
+        command: Command = options.command
+        return command(options, config)
+    except ConfigError as error:
+        return _fail(str(error), EXIT_USAGE)
+    except DavserverError as error:
+        from davserver.cli.failures import explain  # noqa: PLC0415 - see the module's docstring
+
+        return _fail(explain(error, config), EXIT_FAILED)
+    except KeyboardInterrupt:
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; each namespace holds the `command` to call and the `config` file or None."""
+    parser = argparse.ArgumentParser(
+        prog="davserver",
+        description="A multi-user, encrypted WebDAV file server.",
+        epilog="Every command has --help. Settings: docs/configuration.md.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file (default: ./wsgidav.yaml)")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add(commands, "serve", _serve, "Serve the drive until SIGTERM or Ctrl-C.", "davserver serve")
+    migrate = _add(
+        commands, "migrate", _migrate, "Bring the database to this release's tables.", "davserver migrate --check"
+    )
+    migrate.add_argument("--check", action="store_true", help="change nothing; exit 1 when there is something to do")
+    _add_user_commands(_group(commands, "user", "Add, list and change users."))
+    show = _group(commands, "config", "Look at the configuration.")
+    _add(
+        show, "show", _config_show, "Print every setting, its value and where it came from.",
+        "DAVSERVER_PORT=9000 davserver config show",
+    )  # fmt: skip
+    return parser
+
+
+def _add_user_commands(users: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    add = _add(users, "add", _user, "Add a user.", "davserver user add ada --email ada@example.org --quota 10G")
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("--email", metavar="E", help="e-mail address")
+    add.add_argument("--admin", action="store_true", help="make the user an administrator")
+    add.add_argument("--quota", type=_size, metavar="SIZE", help="such as 10G; default: the setting default_quota")
+    passwd = _add(
+        users, "passwd", _user, "Set a user's password; the old one is void at once.", "davserver user passwd ada"
+    )
+    passwd.add_argument("name", metavar="NAME")
+    for parser in (add, passwd):
+        parser.add_argument(
+            "--password-stdin", action="store_true",
+            help="read the password from the first line of stdin (default: ask; make one up where nobody can be asked)",
+        )  # fmt: skip
+    _add(users, "list", _user, "List all users.", "davserver user list")
+    disable = _add(
+        users, "disable", _user, "Shut a user out at once, and keep the files.", "davserver user disable ada"
+    )
+    enable = _add(users, "enable", _user, "Let a disabled user in again.", "davserver user enable ada")
+    for parser in (disable, enable):
+        parser.add_argument("name", metavar="NAME")
+
+
+def _group(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str
+) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
+    parser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    return parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    command: Command,
+    text: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text, epilog=f"Example: {example}", allow_abbrev=False)
+    # Also behind the command; there it must not undo what stood before it.
+    parser.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="configuration file")
+    parser.set_defaults(command=command, name_of_command=name)
+    return parser
+
+
+def _size(text: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 10G") from None
+
+
+def _serve(_: argparse.Namespace, config: Config) -> int:
+    from davserver.cli.serving import serve  # noqa: PLC0415
+
+    return serve(config)
+
+
+def _migrate(options: argparse.Namespace, config: Config) -> int:
+    from davserver.bootstrap import migrate, open_database  # noqa: PLC0415
+    from davserver.db.migrate import current_revision, head_revision  # noqa: PLC0415
+
+    database = open_database(config)
+    try:
+        found, wanted = current_revision(database), head_revision()
+        if found != wanted and options.check:
+            return _fail(
+                f"The database is at {found or 'nothing'}, this release wants {wanted}: davserver migrate", EXIT_FAILED
+            )
+        migrate(config, database)
+    finally:
+        database.close()
+    say(
+        f"The database is at {wanted}."
+        if found == wanted
+        else f"The database went from {found or 'nothing'} to {wanted}."
+    )
+    return 0
+
+
+def _user(options: argparse.Namespace, config: Config) -> int:
+    from davserver.cli import users  # noqa: PLC0415
+
+    return users.run(options, config)
+
+
+def _config_show(_: argparse.Namespace, config: Config) -> int:
+    from davserver.config.reading import describe  # noqa: PLC0415
+
+    rows = [(key, value or "-", source) for key, value, source in describe(config)]
+    widths = [max(len(row[n]) for row in rows) for n in (0, 1)]
+    for key, value, source in rows:
+        say(f"{key:<{widths[0]}}  {value:<{widths[1]}}  {source}")
+    return 0
+
+
+def say(text: str = "") -> None:
+    """Print a line for people, at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _fail(text: str, status: int) -> int:
+    sys.stderr.write(f"davserver: {' '.join(text.split())}\n")
+    return status

@@ -1,0 +1,206 @@
+"""`Services` -> one WSGI application (PEP 3333): the WebDAV share at ``/dav/``, a page at ``/``, ``/healthz``."""
+
+import itertools
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from html import escape
+from typing import Any, Final, TypeAlias
+
+from davserver.bootstrap import Services
+from davserver.domain.errors import DavserverError
+from davserver.domain.principal import Principal
+from providers.app import make_dav_app
+from providers.request import PRINCIPAL, below_base, raw_path
+
+log = logging.getLogger(__name__)
+access_log = logging.getLogger("davserver.access")
+"""One record a request, at INFO; its `request` attribute holds the fields."""
+
+Environ: TypeAlias = dict[str, Any]
+StartResponse: TypeAlias = Callable[..., Callable[[bytes], object]]
+WsgiApp: TypeAlias = Callable[[Environ, StartResponse], Iterable[bytes]]
+Headers: TypeAlias = list[tuple[str, str]]
+
+REQUEST_ID: Final = "davserver.request_id"
+"""The key in the WSGI environment of what the answer names in X-Request-ID, and the log beside a trace."""
+
+_PAGE_METHODS: Final = frozenset({"GET", "HEAD", "POST"})
+"""Outside of the share these get our pages; all others are a WebDAV client that looks around (clients rule R1)."""
+_GUARD: Final = [
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+]
+_HOME: Final = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>davserver</title>
+<style>body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 36rem; margin: 3rem auto; padding: 0 1rem }}</style>
+<h1>davserver</h1>
+<p>This is a WebDAV drive. Its address, to connect a computer, a phone or a program to, is</p>
+<p><code>{address}</code></p>
+<p>or <a href="{base}/">look at your files here</a>.</p>
+</html>
+"""
+
+
+class App:
+    """Sends each request to its door. Logs it, and answers 500 to what a door should not have raised."""
+
+    def __init__(
+        self,
+        dav: WsgiApp,
+        shares: Sequence[str],
+        close: Callable[[], None],
+        *,
+        prefix: str,
+        timer: Callable[[], float],
+    ) -> None:
+        """`shares` are the paths that `dav` serves. `prefix` begins the ids of requests; `timer` gives seconds, for the log."""
+        self._dav = dav
+        self._shares = tuple(shares)
+        self._pages: dict[str, WsgiApp] = {"/": partial(_home, self._shares[0]), "/healthz": _health}
+        self._close = close
+        self._prefix = prefix
+        self._timer = timer
+        self._numbers = itertools.count(1)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        request_id = environ[REQUEST_ID] = f"{self._prefix}{next(self._numbers):x}"
+        record = _Record(environ, start_response, self._timer)
+        try:
+            parts = self._door(environ)(environ, record.start_response)
+        except DavserverError as error:
+            # The doors render these; what comes here is about a request that found none.
+            parts = _text(record.start_response, f"{error.status} Error", error.detail)
+        except OSError:
+            raise  # the connection's: the server below knows what to make of it
+        except Exception:
+            log.exception("%s %s failed (%s)", environ["REQUEST_METHOD"], ascii(raw_path(environ)), request_id)
+            message = f"The server failed. Its log says more, under the id {request_id}."
+            parts = _text(record.start_response, "500 Internal Server Error", message)
+        if isinstance(parts, list):
+            record.finish(sum(map(len, parts)))
+            return parts
+        return _Watched(parts, record)
+
+    def close(self) -> None:
+        """Give back what the services hold. No request may be under way."""
+        self._close()
+
+    def _door(self, environ: Environ) -> WsgiApp:
+        path = raw_path(environ)
+        if environ["REQUEST_METHOD"] not in _PAGE_METHODS:
+            return self._dav
+        for share in self._shares:
+            if below_base(path, share) is not None:
+                return self._dav
+        return self._pages.get(path, _not_found)
+
+
+def make_app(services: Services) -> App:
+    """The application of one process; `close` closes the services too."""
+    dav = make_dav_app(services)
+    shares = services.config.shares
+    return App(dav, shares, services.close, prefix=os.urandom(4).hex() + "-", timer=time.perf_counter)
+
+
+class _Record:
+    """What the log says of one request."""
+
+    __slots__ = ("_began", "_environ", "_start_response", "_timer", "status")
+
+    def __init__(self, environ: Environ, start_response: StartResponse, timer: Callable[[], float]) -> None:
+        self._environ = environ
+        self._start_response = start_response
+        self._timer = timer
+        self._began = timer()
+        self.status = "-"
+
+    def start_response(self, status: str, headers: Headers, exc_info: Any = None) -> Callable[[bytes], object]:
+        self.status = status[:3]
+        fields = [*headers, ("X-Request-ID", self._environ[REQUEST_ID])]
+        return self._start_response(status, fields, exc_info) if exc_info else self._start_response(status, fields)
+
+    def finish(self, size: int) -> None:
+        if not access_log.isEnabledFor(logging.INFO):
+            return
+        environ = self._environ
+        principal: Principal | None = environ.get(PRINCIPAL)
+        method, path = environ["REQUEST_METHOD"], raw_path(environ)
+        user = "-" if principal is None else principal.name
+        milliseconds = round((self._timer() - self._began) * 1000, 1)
+        # No query (it may hold tokens) and no header field: nothing secret is among these.
+        fields = {
+            "method": method, "path": path, "status": self.status, "ms": milliseconds, "bytes": size, "user": user,
+            "request_id": environ[REQUEST_ID],
+        }  # fmt: skip
+        access_log.info(
+            "%s %s %s %.1f ms %d bytes %s",
+            method,
+            path,
+            self.status,
+            milliseconds,
+            size,
+            user,
+            extra={"request": fields},
+        )
+
+
+class _Watched:
+    """The body of an answer, counted while it is sent."""
+
+    __slots__ = ("_parts", "_record", "_size")
+
+    def __init__(self, parts: Iterable[bytes], record: _Record) -> None:
+        self._parts = parts
+        self._record = record
+        self._size = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self._parts:
+            self._size += len(part)
+            yield part
+
+    def close(self) -> None:
+        try:
+            close = getattr(self._parts, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._record.finish(self._size)
+
+
+def _home(share: str, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+    address = escape(f"{environ['wsgi.url_scheme']}://{host}{share}/")
+    return _page(
+        start_response, "200 OK", "text/html; charset=utf-8", _HOME.format(address=address, base=escape(share))
+    )
+
+
+def _health(_: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """This process takes requests. It says nothing of the database and the store: restarting us would not mend those."""
+    return _text(start_response, "200 OK", "ok", [("Cache-Control", "no-store")])
+
+
+def _not_found(_: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    return _text(start_response, "404 Not Found", "There is nothing here.")
+
+
+def _text(start_response: StartResponse, status: str, text: str, headers: Headers | None = None) -> Iterable[bytes]:
+    return _page(start_response, status, "text/plain; charset=utf-8", text + "\n", headers)
+
+
+def _page(
+    start_response: StartResponse, status: str, content_type: str, text: str, headers: Headers | None = None
+) -> Iterable[bytes]:
+    body = text.encode()
+    fields = [("Content-Type", content_type), ("Content-Length", str(len(body))), *_GUARD, *(headers or [])]
+    start_response(status, fields)
+    return [body]  # the server leaves it out of the answer to a HEAD
