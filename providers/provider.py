@@ -15,7 +15,7 @@ from davserver.bootstrap import Services
 from davserver.domain.clock import Clock, system_clock
 from davserver.domain.errors import MethodNotAllowed, NotFound
 from providers.answer import StartResponse
-from providers.methods import METHODS
+from providers.methods.table import METHODS
 from providers.request import DavRequest, Environ
 from providers.stock import start_services
 from providers.views import View, view_of
