@@ -6,17 +6,16 @@ revision is the file's, and what was stored is removed (or found later by the up
 
 import hashlib
 import logging
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import select
 
 from davserver.crypto.envelope import Envelope, new_envelope
 from davserver.crypto.keyring import KeyRing
 from davserver.crypto.segments import DEFAULT_SEGMENT_SIZE, BytesLike, Random, Sealer, open_range
-from davserver.db.rows import BlobRow, UploadRow
+from davserver.db.rows import BlobRow
 from davserver.db.units import Database
 from davserver.domain.clock import HOUR, Clock, Micros
 from davserver.domain.conditions import NO_CONDITIONS, Preconditions
@@ -25,7 +24,6 @@ from davserver.domain.errors import (
     BlobMissing,
     ChecksumMismatch,
     ContentDamaged,
-    DavserverError,
     IncompleteBody,
     IsCollection,
     QuotaExceeded,
@@ -39,6 +37,7 @@ from davserver.services.guards import Touch, check_change
 from davserver.services.lookup import Chain, resolve
 from davserver.services.quota import reserved_bytes, room_left
 from davserver.services.tree import writable_parent
+from davserver.services.uploads import Uploads
 from davserver.stores.base import Store, blob_key
 
 __all__ = ["Body", "Content", "ContentSettings", "PutDetails", "Stored"]
@@ -97,6 +96,7 @@ class Content:
         self._clock = clock
         self._random = random
         self._settings = settings
+        self._uploads = Uploads(database, store, clock, settings.upload_ttl)
 
     def check_put(
         self, principal: Principal, path: ResourcePath, length: int | None, preconditions: Preconditions
@@ -132,12 +132,12 @@ class Content:
             source.verify()
             content = self._seal_inline(blob_id, first, source.checksums)
             return self._commit(principal, path, content, details, preconditions)
-        self._begin(principal, blob_id, body.length)
         try:
+            source.limit = self._uploads.begin(principal.owner_id, blob_id, body.length)
             content = self._receive(blob_id, first, source)
             return self._commit(principal, path, content, details, preconditions)
         except BaseException:
-            self._abandon(blob_id)
+            self._uploads.give_up(blob_id)
             raise
 
     def seal_empty(self) -> SealedContent:
@@ -196,32 +196,14 @@ class Content:
         sealed = b"".join(sealer.seal([plain]))
         return SealedContent(envelope, sealer.header, len(plain), len(sealed), sealed, checksums)
 
-    def _begin(self, principal: Principal, blob_id: str, length: int | None) -> None:
-        """Write down that bytes are coming, and reserve room for those that were announced."""
-        with self._database.write() as unit:
-            now = self._clock()
-            open_change(unit, principal.owner_id, now)
-            left = room_left(unit.connection, principal.owner_id)
-            if left is not None and (length or 0) > left:
-                raise QuotaExceeded
-            unit.connection.execute(
-                insert(UploadRow),
-                {
-                    "blob_id": blob_id,
-                    "owner_id": principal.owner_id,
-                    "reserved_bytes": length or 0,
-                    "started_at": now,
-                    "expires_at": now + self._settings.upload_ttl,
-                },
-            )
-
     def _receive(self, blob_id: str, first: BytesLike, source: "_Source") -> SealedContent:
         envelope, data_key = new_envelope(self._keyring, blob_id, self._settings.segment_size, self._random)
         sealer = Sealer(data_key, envelope.associated_data, envelope.layout, self._random)
         declared = source.length
         size = None if declared is None else envelope.layout.sealed_size(declared)
         # The source verifies itself at its end, before the sealer may finish: a cut-off body never becomes a blob.
-        sealed_size = self._store.put(blob_key(blob_id), sealer.seal(source.blocks(first)), size)
+        alive = self._uploads.sign_of_life(blob_id)
+        sealed_size = self._store.put(blob_key(blob_id), sealer.seal(source.blocks(first, alive)), size)
         return SealedContent(envelope, sealer.header, sealer.plain_size, sealed_size, None, source.checksums)
 
     def _commit(
@@ -234,24 +216,17 @@ class Content:
     ) -> Stored:
         with self._database.write() as unit:
             change = open_change(unit, principal.owner_id, self._clock())
+            if content.sealed is None:
+                self._uploads.finish(unit, content.envelope.blob_id)
             chain = resolve(unit.connection, principal.owner_id, path)
             _check_target(chain)
             touched = Touch(chain, membership=chain.target is None)
             check_change(unit.connection, principal, [touched], preconditions, change.now)
             reserved = 0
             if change.quota_bytes is not None:
-                reserved = reserved_bytes(unit.connection, principal.owner_id, besides=content.envelope.blob_id)
+                reserved = reserved_bytes(unit.connection, principal.owner_id)
             after = attach(change, chain, content, details, self._settings.keep_replaced, self._random, reserved)
-            if content.sealed is None:
-                unit.connection.execute(delete(UploadRow).where(UploadRow.blob_id == content.envelope.blob_id))
             return Stored(after.must_exist(), created=chain.target is None)
-
-    def _abandon(self, blob_id: str) -> None:
-        """Undo what an upload that failed has left. What cannot be undone now is found later by its row."""
-        with suppress(DavserverError):
-            self._store.remove(blob_key(blob_id))
-            with self._database.write() as unit:
-                unit.connection.execute(delete(UploadRow).where(UploadRow.blob_id == blob_id))
 
 
 def _check_target(chain: Chain) -> None:
@@ -279,6 +254,8 @@ class _Source:
     def __init__(self, body: Body, checksum: str | None) -> None:
         self._body = body
         self.length = body.length
+        self.limit: int | None = None
+        """How much the quota has room for, however much comes."""
         self._taken = 0
         self._expected = ""
         self._algorithm = ""
@@ -303,6 +280,8 @@ class _Source:
         self._taken += len(block)
         if self.length is not None and self._taken > self.length:
             raise IncompleteBody("More bytes arrived than were announced; nothing was changed.")
+        if self.limit is not None and self._taken > self.limit:
+            raise QuotaExceeded
         if self._hash is not None:
             self._hash.update(block)
         return block
@@ -316,10 +295,14 @@ class _Source:
             left -= len(block)
         return b"".join(blocks)
 
-    def blocks(self, first: BytesLike) -> Iterator[BytesLike]:
-        """What was read already, and all the rest; raises at the end when it is not what was announced."""
+    def blocks(self, first: BytesLike, alive: Callable[[], None]) -> Iterator[BytesLike]:
+        """What was read already, and all the rest; raises at the end when it is not what was announced.
+
+        `alive` is called for each block.
+        """
         yield first
         while block := self.read(BLOCK):
+            alive()
             yield block
         self.verify()
 
