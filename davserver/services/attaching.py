@@ -146,7 +146,8 @@ def _keep_or_release(change: Change, chain: Chain, target: Resource, kept_id: in
         return 0
     if old.size == 0 or keep.retention <= 0 or keep.count <= 0:
         # Nothing is lost with an empty file; many clients make one before they send the content.
-        return release_revision(change, old.id)
+        release_revision(change, old.id)
+        return old.size
     insert_resource(
         change,
         resource_id=kept_id,
@@ -164,22 +165,25 @@ def _drop_oldest(change: Change, target: Resource, count: int) -> int:
     """Let go of what exceeds `count` kept revisions of a file. Returns the bytes that were freed."""
     connection = change.unit.connection
     too_many = connection.execute(
-        select(TrashEntryRow.resource_id, ResourceRow.revision_id.label("revision_id"))
+        select(TrashEntryRow.resource_id, RevisionRow.id, RevisionRow.size)
         .join(
             ResourceRow,
             (ResourceRow.owner_id == TrashEntryRow.owner_id) & (ResourceRow.id == TrashEntryRow.resource_id),
+        )
+        .join(
+            RevisionRow,
+            (RevisionRow.owner_id == ResourceRow.owner_id) & (RevisionRow.id == ResourceRow.revision_id),
         )
         .where(TrashEntryRow.owner_id == change.owner_id, TrashEntryRow.replaced_id == target.id)
         .order_by(TrashEntryRow.discarded_at.desc(), TrashEntryRow.resource_id.desc())
         .offset(count)
     ).all()
     freed = 0
-    for resource_id, revision_id in too_many:
-        if revision_id is None:
-            continue
+    for resource_id, revision_id, size in too_many:
         # The entry goes with its resource.
         connection.execute(
             delete(ResourceRow).where(ResourceRow.owner_id == change.owner_id, ResourceRow.id == resource_id)
         )
-        freed += release_revision(change, revision_id)
+        release_revision(change, revision_id)
+        freed += size
     return freed

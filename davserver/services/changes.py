@@ -13,13 +13,15 @@ from davserver.db.rows import TRASH_ID, BlobRow, ResourceRow, RevisionRow, Trash
 from davserver.db.units import Unit
 from davserver.domain.clock import Micros
 from davserver.domain.errors import QuotaExceeded
-from davserver.domain.paths import ResourcePath, key_of
+from davserver.domain.paths import MAX_NAME_BYTES, ResourcePath, key_of
 from davserver.domain.resource import Resource
 from davserver.jobs.outbox import enqueue
 from davserver.services.guards import drop_locks_within
 
 REMOVE_BLOB: Final = "remove_blob"
 """The job that removes sealed bytes which no row refers to any more."""
+LONGEST_EXTENSION: Final = 64
+"""Bytes after the last dot of a name that are still taken for its extension."""
 PURGE: Final = "purge"
 """The job that removes what was taken out of sight for good."""
 
@@ -173,17 +175,20 @@ def _is_in_trash(change: Change, name: str) -> bool:
 
 def _numbered(name: str, number: int) -> str:
     stem, dot, extension = name.rpartition(".")
-    if not stem:
+    if not stem or len(extension.encode()) > LONGEST_EXTENSION:
         stem, dot, extension = name, "", ""
     suffix = f" ({number}){dot}{extension}"
     # A name near the limit is cut, not refused: discarding must always work.
-    while len((stem + suffix).encode()) > 255:
+    while len((stem + suffix).encode()) > MAX_NAME_BYTES or len(key_of(stem + suffix).encode()) > MAX_NAME_BYTES:
         stem = stem[:-1]
     return stem + suffix
 
 
-def release_revision(change: Change, revision_id: int) -> int:
-    """Remove a revision that no resource refers to any more, and its blob. Returns the bytes that it held."""
+def release_revision(change: Change, revision_id: int) -> None:
+    """Remove a revision, and its blob, unless some resource still refers to it.
+
+    What the quota gets back is for the caller to count: it counts every resource's content, shared or not.
+    """
     connection = change.unit.connection
     row = connection.execute(
         delete(RevisionRow)
@@ -194,10 +199,10 @@ def release_revision(change: Change, revision_id: int) -> int:
             .where(ResourceRow.owner_id == change.owner_id, ResourceRow.revision_id == revision_id)
             .exists(),
         )
-        .returning(RevisionRow.blob_id, RevisionRow.size)
+        .returning(RevisionRow.blob_id)
     ).first()
     if row is None:
-        return 0
+        return
     removed = connection.execute(
         delete(BlobRow)
         .where(BlobRow.id == row.blob_id, ~select(RevisionRow.id).where(RevisionRow.blob_id == row.blob_id).exists())
@@ -205,4 +210,3 @@ def release_revision(change: Change, revision_id: int) -> int:
     ).first()
     if removed is not None and removed.in_store:
         enqueue(change.unit, REMOVE_BLOB, {"blob_id": removed.id}, change.now)
-    return int(row.size)

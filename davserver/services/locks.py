@@ -94,7 +94,8 @@ class Locks:
         if not preconditions.tokens:
             raise BadRequest("A refresh needs the lock's token in the If header; a new lock needs a body.")
         with self._database.write() as unit:
-            now = self._clock()
+            # The tree's one writer: nobody is granted a lock that conflicts because this one was about to end.
+            now = open_change(unit, principal.owner_id, self._clock()).now
             chain = resolve(unit.connection, principal.owner_id, path)
             around = [path, *preconditions.tagged_paths]
             locks = locks_around(unit.connection, principal.owner_id, around, now, below=False)

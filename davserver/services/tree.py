@@ -158,6 +158,8 @@ class Tree:
             target = chain.must_exist()
             if target.parent_id is None:
                 raise Forbidden("The root of a drive cannot be deleted.")
+            if chain.is_in_trash:
+                raise Forbidden("What is in the trash stays there until its time is over.")
             touched = Touch(chain, membership=True, subtree=True)
             check_change(unit.connection, principal, [touched], preconditions, change.now)
             discard(change, path, target, self._settings.trash_retention)
