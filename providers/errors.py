@@ -23,18 +23,18 @@ log = logging.getLogger(__name__)
 _NOT_STORED: Final = ("Cache-Control", "no-store")
 
 
-def answer_error(error: DavserverError, *, base: str = "", realm: str = "davserver") -> Answer:
-    """The answer to an error that has a meaning.
+def answer_error(error: DavserverError, *, method: str = "", base: str = "", realm: str = "davserver") -> Answer:
+    """The answer to an error that has a meaning; none of them is to be reused from a cache (rule R51).
 
     With a DAV condition it is XML, else a line for people: some clients take any XML for a listing (rule R23). `base` is the
     path of the share, which the error's `hrefs` lie below.
     """
-    headers: Headers = []
+    headers: Headers = [_NOT_STORED]
     if isinstance(error, Unauthenticated):
-        # One realm for all: clients remember a password by it (rule R5). Not to be reused from a cache (rule R51).
-        headers += [("WWW-Authenticate", f'Basic realm="{realm}", charset="UTF-8"'), _NOT_STORED]
+        # One realm for all: clients remember a password by it (rule R5).
+        headers.append(("WWW-Authenticate", f'Basic realm="{realm}", charset="UTF-8"'))
     if isinstance(error, MethodNotAllowed):
-        headers.append(("Allow", ALLOW))
+        headers.append(("Allow", ", ".join(one for one in ALLOW.split(", ") if one != method)))
     if error.retry_after is not None:
         headers.append(("Retry-After", str(error.retry_after)))
     if error.condition is None:
@@ -67,8 +67,12 @@ class ErrorRenderer(BaseMiddleware):
         try:
             body: Iterable[bytes] = self.next_app(environ, start_response)
         except DavserverError as error:
-            base = getattr(environ.get("wsgidav.provider"), "base", "")
-            answer = answer_error(error, base=base, realm=services_of(self.wsgidav_app).config.realm)
+            answer = answer_error(
+                error,
+                method=environ["REQUEST_METHOD"],
+                base=getattr(environ.get("wsgidav.provider"), "base", ""),
+                realm=services_of(self.wsgidav_app).config.realm,
+            )
         except Exception:  # noqa: BLE001 - logged with its trace
             error_id = self._log(environ, "could not be answered")
             answer = answer_unexpected(error_id)

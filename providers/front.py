@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from wsgidav.mw.base_mw import BaseMiddleware
 
-from davserver.domain.errors import ConfigError, MethodNotAllowed, NotFound
+from davserver.domain.errors import ConfigError, NotFound
 from davserver.domain.resource import Resource
 from davserver.services.listing import Depth, Entry
-from providers.answer import Answer, StartResponse
+from providers.answer import Answer, StartResponse, text
 from providers.body import RequestBody
 from providers.live import View
 from providers.methods.options import answer_options
@@ -22,7 +22,7 @@ from providers.methods.propfind import answer_listing, read_plan
 from providers.provider import TreeProvider, providers_of, services_of
 from providers.request import DavRequest, Environ, raw_path
 
-_READING: Final = frozenset({"GET", "HEAD", "PROPFIND"})
+_ALLOW: Final = "OPTIONS, GET, HEAD, PROPFIND"
 
 
 class Front(BaseMiddleware):
@@ -37,6 +37,7 @@ class Front(BaseMiddleware):
         for share in shares:
             share.open(Path(file) if file else None)
         self._shares = shares
+        self._since = shares[0].clock()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer as a WSGI application does."""
@@ -52,8 +53,10 @@ class Front(BaseMiddleware):
         names = tuple(name for name in raw_path(environ).split("/") if name)
         method = environ["REQUEST_METHOD"]
         below = self._below(names)
-        if method not in _READING:
-            raise MethodNotAllowed("Nothing can be stored outside of the share.")
+        if method not in _ALLOW.split(", "):
+            return text(
+                HTTPStatus.METHOD_NOT_ALLOWED, "Nothing can be stored outside of the share.", [("Allow", _ALLOW)]
+            )
         if not below:
             raise NotFound
         if method == "PROPFIND":
@@ -73,11 +76,14 @@ class Front(BaseMiddleware):
         request = DavRequest(environ, services, href)
         plan = read_plan(RequestBody(request).read_all(services.config.max_xml_size))
         depth = request.depth(Depth.ONE)
-        entries = [Entry((), _collection(names[-1] if names else "")), *(Entry((n,), _collection(n)) for n in below)]
+        entries = [
+            Entry((), self._collection(names[-1] if names else "")),
+            *(Entry((n,), self._collection(n)) for n in below),
+        ]
         shown = entries[:1] if depth is Depth.ZERO else entries
         return answer_listing(shown, plan, View(href, request.now, None), href)
 
-
-def _collection(name: str) -> Resource:
-    """A collection that is no row; it was always there."""
-    return Resource(owner_id=0, id=0, parent_id=None, name=name, created_at=0, modified_at=0, revision=None)
+    def _collection(self, name: str) -> Resource:
+        """A collection that is no row: as old as the process."""
+        since = self._since
+        return Resource(owner_id=0, id=0, parent_id=None, name=name, created_at=since, modified_at=since, revision=None)

@@ -27,7 +27,7 @@ class TreeProvider(DAVProvider):
     def __init__(self, services: Services | None = None, clock: Clock = system_clock) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._services = services
-        self._clock = clock
+        self.clock = clock
 
     @property
     def services(self) -> Services:
@@ -51,7 +51,7 @@ class TreeProvider(DAVProvider):
     ) -> Iterable[bytes]:
         """Answer the request. Raises `MethodNotAllowed` and what else the methods raise, all before anything is sent."""
         del default_handler  # none of WsgiDAV's own methods is used
-        request = DavRequest(environ, self.services, self.base, self._clock)
+        request = DavRequest(environ, self.services, self.base, self.clock)
         method = METHODS.get(request.method)
         if method is None:
             raise MethodNotAllowed(f"There is no method {request.method[:20]!r} here.")
@@ -59,7 +59,7 @@ class TreeProvider(DAVProvider):
 
     def get_resource_inst(self, path: str, environ: Environ) -> View | None:
         """WsgiDAV's question for a resource by its decoded path; None where nothing is."""
-        request = DavRequest(environ, self.services, self.base, self._clock)
+        request = DavRequest(environ, self.services, self.base, self.clock)
         try:
             return view_of(request, path)
         except NotFound:

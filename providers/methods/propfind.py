@@ -35,6 +35,9 @@ _WHOLE: Final = 16
 """Answers of up to so many blocks are rendered at once and get a Content-Length (rule R15)."""
 _CACHED_BODY: Final = 4096
 
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._-]+")
+"""Names that need no encoding, as most do."""
+
 _OK: Final = "200 OK"
 _MISSING: Final = "404 Not Found"
 
@@ -70,11 +73,11 @@ def render_blocks(entries: Iterable[Entry], plan: "Plan", view: View, href: str)
     """The multistatus document, in blocks."""
     parts = [MULTISTATUS_START]
     size = 0
-    show = plan.show
+    show, is_plain = plan.show, _PLAIN.fullmatch
     for entry in entries:
         place = href
         for name in entry.names:
-            place += "/" + quote_name(name)
+            place += "/" + (name if is_plain(name) else quote_name(name))
         if entry.resource.revision is None:
             place += "/"
         part = f"<D:response><D:href>{place}</D:href>{show(entry, view)}</D:response>"
