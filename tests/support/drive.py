@@ -4,7 +4,7 @@ import base64
 import io
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -16,6 +16,8 @@ from davserver.config import Config
 from davserver.db.migrate import upgrade
 from davserver.domain.clock import SECOND, Micros, system_clock
 from davserver.domain.principal import Principal
+from davserver.services.accounts import Accounts
+from davserver.services.passwords import PasswordHasher
 from providers.app import WsgiApp, make_dav_app
 
 DAV = "{DAV:}"
@@ -229,10 +231,11 @@ def call(app: WsgiApp, environ: dict[str, Any], method: str) -> Response:
 
 
 def open_services(folder: Path, clock: MovableClock) -> Services:
-    """Services over a new SQLite database and folder."""
+    """Services over a new SQLite database and folder. Passwords are hashed with the least effort that argon2 has."""
     services = build(Config(data_dir=folder), clock=clock)
     upgrade(services.config.database.reveal())
-    return services
+    hasher = PasswordHasher(memory_kib=8, rounds=1)
+    return replace(services, accounts=Accounts(services.database, clock, secrets.token_bytes(32), hasher=hasher))
 
 
 def new_drive(services: Services, app: WsgiApp, clock: MovableClock) -> Drive:
