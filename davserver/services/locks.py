@@ -24,6 +24,7 @@ from davserver.services.guards import (
     covers,
     href_of,
     locks_around,
+    state_of,
 )
 from davserver.services.lookup import Chain, resolve
 from davserver.services.tree import writable_parent
@@ -75,6 +76,7 @@ class Locks:
             around = [path, *preconditions.tagged_paths]
             locks = locks_around(unit.connection, principal.owner_id, around, change.now, below=request.is_deep)
             check_conditions(unit.connection, principal, chain, preconditions, locks)
+            preconditions.check_write(state_of(chain, locks))
             _refuse_conflict(chain, locks, request)
             created = chain.target is None
             if created:
