@@ -84,6 +84,8 @@ class App:
             log.exception("%s %s failed (%s)", environ["REQUEST_METHOD"], ascii(raw_path(environ)), request_id)
             message = f"The server failed. Its log says more, under the id {request_id}."
             parts = _text(record.start_response, "500 Internal Server Error", message)
+        if environ["REQUEST_METHOD"] == "HEAD" and isinstance(parts, list):
+            parts = []  # the length is told all the same
         if isinstance(parts, list):
             record.finish(sum(map(len, parts)))
             return parts
@@ -203,4 +205,4 @@ def _page(
     body = text.encode()
     fields = [("Content-Type", content_type), ("Content-Length", str(len(body))), *_GUARD, *(headers or [])]
     start_response(status, fields)
-    return [body]  # the server leaves it out of the answer to a HEAD
+    return [body]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from davserver.cli.failures import CannotServe, explain
 from davserver.config import Config, load
 from davserver.config.kinds import parse_size
 from davserver.domain.errors import ConfigError, DavserverError
@@ -32,9 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         return _fail(str(error), EXIT_USAGE)
     except DavserverError as error:
-        from davserver.cli.failures import explain  # noqa: PLC0415 - see the module's docstring
-
         return _fail(explain(error, config), EXIT_FAILED)
+    except CannotServe as error:
+        return _fail(str(error), EXIT_FAILED)
     except KeyboardInterrupt:
         return 130
 

@@ -6,6 +6,10 @@ from davserver.domain.errors import DatabaseUnavailable, DavserverError, StoreFu
 _LONGEST = 300
 
 
+class CannotServe(Exception):
+    """The address cannot be had, or the processes do not stay alive."""
+
+
 def explain(error: DavserverError, config: Config | None) -> str:
     """The error's own words; for a server that is away also which one it is, and what the driver said."""
     if config is None:

@@ -5,6 +5,7 @@ from typing import Final
 
 from davserver import bootstrap
 from davserver.cli import logs, say
+from davserver.cli.failures import CannotServe
 from davserver.cli.users import random_password
 from davserver.config import Config
 from davserver.domain.errors import ConfigError, DavserverError
@@ -14,10 +15,6 @@ from davserver.services.accounts import check_user_name
 from davserver.wsgi import make_app
 
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - compared, not bound
-
-
-class CannotServe(DavserverError):
-    """The address cannot be had, or the processes do not stay alive."""
 
 
 def serve(config: Config) -> int:
