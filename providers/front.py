@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote, unquote
 
 from wsgidav.mw.base_mw import BaseMiddleware
 
@@ -50,7 +51,7 @@ class Front(BaseMiddleware):
         return self._answer_outside(environ).send(start_response, is_head=method == "HEAD")
 
     def _answer_outside(self, environ: Environ) -> Answer:
-        names = tuple(name for name in raw_path(environ).split("/") if name)
+        names = tuple(unquote(name) for name in raw_path(environ).split("/") if name)
         method = environ["REQUEST_METHOD"]
         below = self._below(names)
         if method not in _ALLOW.split(", "):
@@ -65,14 +66,14 @@ class Front(BaseMiddleware):
 
     def _below(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """The next names on the way to shares; empty when none lies below."""
-        ways = (tuple(share.base.strip("/").split("/")) for share in self._shares)
+        ways = (tuple(unquote(share.base).strip("/").split("/")) for share in self._shares)
         return tuple(
             dict.fromkeys(way[len(names)] for way in ways if len(way) > len(names) and way[: len(names)] == names)
         )
 
     def _list(self, environ: Environ, names: tuple[str, ...], below: tuple[str, ...]) -> Answer:
         services = services_of(self.wsgidav_app)
-        href = "".join("/" + name for name in names)
+        href = quote("".join("/" + name for name in names))
         request = DavRequest(environ, services, href)
         plan = read_plan(RequestBody(request).read_all(services.config.max_xml_size))
         depth = request.depth(Depth.ONE)
