@@ -3,9 +3,8 @@
 Peak memory of one put is MEMORY_PER_PUT at most, however long the object is.
 """
 
-import io
-import itertools
 import logging
+import mmap
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,8 +29,6 @@ MAX_UNDECLARED = PART_SIZE * MAX_PARTS
 """Bytes of the longest object whose size is not declared: 78 GiB."""
 MAX_DECLARED = MEMORY_PER_PUT * MAX_PARTS
 """Bytes of the longest object whose size is declared: 390 GiB."""
-MAX_PUT = 5 * 1024 * MIB
-"""S3's limit for one PUT; given to the client so that it never splits what is one part here."""
 
 _log = logging.getLogger(__name__)
 
@@ -48,20 +45,20 @@ class Uploader:
         """`Store.put` for an object name. Raises BodyTooLarge over MAX_DECLARED, or, undeclared, over MAX_UNDECLARED."""
         part_size = part_size_for(size)
         parts = parts_of(counted(chunks, size), part_size)
-        first = next(parts, b"")
+        first = next(parts, memoryview(b""))
         if len(first) < part_size or size == part_size:
             next(parts, None)  # there is none: this runs the count of `counted` to its end
             self._put_whole(name, first)
             return len(first)
-        parts = itertools.chain((first,), parts)
+        held = [first]
         del first  # no frame may hold a part that is sent
-        return self._put_parts(name, parts, part_size)
+        return self._put_parts(name, _rejoined(held, parts), part_size)
 
-    def _put_whole(self, name: str, content: bytes) -> None:
+    def _put_whole(self, name: str, content: memoryview) -> None:
         with self._withdrawn_on_error(name), translated():
-            self._client.put_object(self._bucket, name, io.BytesIO(content), len(content), part_size=MAX_PUT)
+            self._client.put_whole(self._bucket, name, content)
 
-    def _put_parts(self, name: str, parts: Iterator[bytes], part_size: int) -> int:
+    def _put_parts(self, name: str, parts: Iterator[memoryview], part_size: int) -> int:
         with translated():
             upload_id = self._client.begin_upload(self._bucket, name)
         try:
@@ -74,7 +71,9 @@ class Uploader:
             raise
         return total
 
-    def _send_parts(self, name: str, upload_id: str, parts: Iterator[bytes], parallel: int) -> tuple[list[Part], int]:
+    def _send_parts(
+        self, name: str, upload_id: str, parts: Iterator[memoryview], parallel: int
+    ) -> tuple[list[Part], int]:
         """Send the parts, up to `parallel` at a time while the next is filled; with 0, none is filled meanwhile.
 
         Whatever happens, no part is under way any more when this returns: it could outlive the abort.
@@ -84,7 +83,7 @@ class Uploader:
         total = 0
         with ThreadPoolExecutor(max(1, parallel), thread_name_prefix="s3-part") as pool:
             try:
-                while content := next(parts, b""):
+                while content := next(parts, None):
                     total += len(content)
                     number = _checked_number(len(sent) + len(running) + 1)
                     running.append(pool.submit(self._send_part, name, upload_id, number, content))
@@ -97,7 +96,7 @@ class Uploader:
                 raise
         return sent, total
 
-    def _send_part(self, name: str, upload_id: str, number: int, content: bytes) -> Part:
+    def _send_part(self, name: str, upload_id: str, number: int, content: memoryview) -> Part:
         with translated():
             return self._client.upload_part(self._bucket, name, upload_id, number, content)
 
@@ -132,21 +131,35 @@ def part_size_for(size: int | None) -> int:
     return max(PART_SIZE, -(-size // (MAX_PARTS * MIB)) * MIB)
 
 
-def parts_of(chunks: Iterator[BytesLike], part_size: int) -> Iterator[bytes]:
-    """Join and cut `chunks` into parts of exactly `part_size` bytes, and a last shorter one."""
-    part = io.BytesIO()
+def parts_of(chunks: Iterator[BytesLike], part_size: int) -> Iterator[memoryview]:
+    """Join and cut `chunks` into parts of exactly `part_size` bytes, and a last shorter one.
+
+    Each part lies in memory mapped for it alone: it goes back to the system when the last view of it does, where the
+    allocator would keep holes between parts that are freed in another order than they were made.
+    """
+    part: memoryview | None = None
+    filled = 0
     for chunk in chunks:
         view = memoryview(chunk)
         while view:
-            room = part_size - part.tell()
-            part.write(view[:room])
-            view = view[room:]
-            if part.tell() == part_size:
-                whole, part = part.getvalue(), io.BytesIO()  # getvalue hands the buffer out, it does not copy
+            if part is None:
+                part = memoryview(mmap.mmap(-1, part_size))
+            step = min(part_size - filled, len(view))
+            part[filled : filled + step] = view[:step]
+            filled += step
+            view = view[step:]
+            if filled == part_size:
+                whole, part, filled = part, None, 0
                 yield whole
                 del whole
-    if part.tell():
-        yield part.getvalue()
+    if part is not None:
+        yield part[:filled]
+
+
+def _rejoined(first: list[memoryview], parts: Iterator[memoryview]) -> Iterator[memoryview]:
+    """What `itertools.chain` does, but without holding on to the first part till the end."""
+    yield first.pop()
+    yield from parts
 
 
 def _checked_number(number: int) -> int:

@@ -59,7 +59,7 @@ def running_seaweed(folder: Path | None = None) -> Iterator[S3Server]:
                 stack.enter_context(tempfile.TemporaryDirectory(prefix="seaweed-", ignore_cleanup_errors=True))
             )
         log = stack.enter_context((folder / "weed.log").open("wb"))
-        ports = _free_ports(4)
+        ports = _free_ports(8)
         process = subprocess.Popen(_command(weed, folder, ports), stdout=log, stderr=subprocess.STDOUT, cwd=folder)
         stack.callback(_stop, process)
         server = S3Server(f"127.0.0.1:{ports[3]}", "tester", "tester-secret", "davserver-test", pid=process.pid)
@@ -68,7 +68,6 @@ def running_seaweed(folder: Path | None = None) -> Iterator[S3Server]:
 
 
 def _command(weed: str, folder: Path, ports: list[int]) -> list[str]:
-    master, volume, filer, s3 = ports
     identities = [
         {
             "name": "tester",
@@ -78,49 +77,36 @@ def _command(weed: str, folder: Path, ports: list[int]) -> list[str]:
     ]
     (folder / "s3.json").write_text(json.dumps({"identities": identities}))
     (folder / "data").mkdir(exist_ok=True)
+    servers = ("master", "volume", "filer", "s3")
+    listening = [f"-{name}.port={port}" for name, port in zip(servers, ports[:4], strict=True)]
+    listening += [f"-{name}.port.grpc={port}" for name, port in zip(servers, ports[4:], strict=True)]
     return [
         weed,
         "server",
         f"-dir={folder / 'data'}",
         "-ip=127.0.0.1",
         "-ip.bind=127.0.0.1",
-        f"-master.port={master}",
-        f"-volume.port={volume}",
-        "-volume.max=2000",
+        *listening,
+        "-volume.max=2000",  # every bucket takes seven
         "-master.volumeSizeLimitMB=1024",
         "-master.telemetry=false",
         "-filer",
-        f"-filer.port={filer}",
+        f"-filer.localSocket={folder / 'filer.sock'}",
         "-s3",
-        f"-s3.port={s3}",
+        f"-s3.localSocket={folder / 's3.sock'}",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
         f"-s3.config={folder / 's3.json'}",
     ]
 
 
 def _free_ports(count: int) -> list[int]:
-    """Free ports whose number plus 10000, which SeaweedFS takes for gRPC, is free as well."""
-    found: list[int] = []
+    """Ports of 127.0.0.1 that were free a moment ago."""
     with contextlib.ExitStack() as held:
-        for _ in range(200):
-            first, second = socket.socket(), socket.socket()
-            held.callback(first.close)
-            held.callback(second.close)
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            if port > 55535:
-                port -= 20000
-                first = socket.socket()
-                held.callback(first.close)
-            try:
-                if first.getsockname()[1] != port:
-                    first.bind(("127.0.0.1", port))
-                second.bind(("127.0.0.1", port + 10000))
-            except OSError:
-                continue
-            found.append(port)
-            if len(found) == count:
-                return found
-    raise OSError("no free ports")
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
 
 
 def _wait(server: S3Server, process: subprocess.Popen[bytes], log: Path) -> None:
