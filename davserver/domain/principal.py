@@ -10,6 +10,8 @@ class Principal:
     user_id: int
     name: str
     is_admin: bool = False
+    hides_trash: bool = False
+    """Whether listings of the root leave out the trash, so that no sync client empties it by mistake."""
 
     @property
     def owner_id(self) -> int:

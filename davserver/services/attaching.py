@@ -15,7 +15,7 @@ from davserver.services.changes import (
     free_name_in_trash,
     insert_resource,
     note_in_trash,
-    release_revision,
+    release_revisions,
     touch,
 )
 from davserver.services.lookup import Chain, resolve
@@ -72,7 +72,6 @@ def attach(
     details: PutDetails,
     keep: KeepReplaced,
     random: Random,
-    reserved: int = 0,
 ) -> Chain:
     """Make `content` the file at `chain.path`, which exists or whose parent does. Raises `QuotaExceeded`.
 
@@ -95,12 +94,12 @@ def attach(
             modified_at=modified_at,
         )
         touch(change, parent)
-        change.use(content.size, reserved=reserved)
+        change.use(content.size)
     else:
         params = {"b_owner": change.owner_id, "b_id": target.id, "b_revision": revision_id, "b_modified": modified_at}
         change.unit.connection.execute(_SET_REVISION, params)
         freed = _keep_or_release(change, chain, target, revision_id + 2, keep)
-        change.use(content.size - freed, reserved=reserved)
+        change.use(content.size - freed)
     return resolve(change.unit.connection, change.owner_id, chain.path)
 
 
@@ -144,9 +143,9 @@ def _keep_or_release(change: Change, chain: Chain, target: Resource, kept_id: in
     old = target.revision
     if old is None:
         return 0
-    if old.size == 0 or keep.retention <= 0 or keep.count <= 0:
+    if old.size == 0 or change.keeps_for(keep.retention) <= 0 or keep.count <= 0:
         # Nothing is lost with an empty file; many clients make one before they send the content.
-        release_revision(change, old.id)
+        release_revisions(change, [old.id])
         return old.size
     insert_resource(
         change,
@@ -165,25 +164,19 @@ def _drop_oldest(change: Change, target: Resource, count: int) -> int:
     """Let go of what exceeds `count` kept revisions of a file. Returns the bytes that were freed."""
     connection = change.unit.connection
     too_many = connection.execute(
-        select(TrashEntryRow.resource_id, RevisionRow.id, RevisionRow.size)
+        select(TrashEntryRow.resource_id, RevisionRow.id.label("revision_id"), RevisionRow.size)
         .join(
             ResourceRow,
             (ResourceRow.owner_id == TrashEntryRow.owner_id) & (ResourceRow.id == TrashEntryRow.resource_id),
         )
-        .join(
-            RevisionRow,
-            (RevisionRow.owner_id == ResourceRow.owner_id) & (RevisionRow.id == ResourceRow.revision_id),
-        )
+        .join(RevisionRow, (RevisionRow.owner_id == ResourceRow.owner_id) & (RevisionRow.id == ResourceRow.revision_id))
         .where(TrashEntryRow.owner_id == change.owner_id, TrashEntryRow.replaced_id == target.id)
         .order_by(TrashEntryRow.discarded_at.desc(), TrashEntryRow.resource_id.desc())
         .offset(count)
     ).all()
-    freed = 0
-    for resource_id, revision_id, size in too_many:
-        # The entry goes with its resource.
-        connection.execute(
-            delete(ResourceRow).where(ResourceRow.owner_id == change.owner_id, ResourceRow.id == resource_id)
-        )
-        release_revision(change, revision_id)
-        freed += size
-    return freed
+    if not too_many:
+        return 0
+    here = (ResourceRow.owner_id == change.owner_id) & ResourceRow.id.in_([row.resource_id for row in too_many])
+    connection.execute(delete(ResourceRow).where(here))  # each takes its entry along
+    release_revisions(change, [row.revision_id for row in too_many])
+    return sum(row.size for row in too_many)

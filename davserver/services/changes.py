@@ -4,6 +4,7 @@
 stays true until the commit.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,13 +18,15 @@ from davserver.domain.paths import MAX_NAME_BYTES, ResourcePath, key_of
 from davserver.domain.resource import Resource
 from davserver.jobs.outbox import enqueue
 from davserver.services.guards import drop_locks_within
+from davserver.services.quota import reserved_bytes
 
-REMOVE_BLOB: Final = "remove_blob"
-"""The job that removes sealed bytes which no row refers to any more."""
+REMOVE_BLOBS: Final = "remove_blobs"
+"""The job that removes sealed bytes from the store, of blobs that no row refers to any more."""
 LONGEST_EXTENSION: Final = 64
 """Bytes after the last dot of a name that are still taken for its extension."""
 PURGE: Final = "purge"
-"""The job that removes what was taken out of sight for good."""
+"""The job that removes what an owner had taken out of sight for good."""
+_BLOBS_A_JOB: Final = 200
 
 
 @dataclass(slots=True)
@@ -36,6 +39,12 @@ class Change:
     next_id: int
     used_bytes: int
     quota_bytes: int | None
+    trash_retention: Micros | None
+    """What the owner set; see `keeps_for`."""
+
+    def keeps_for(self, retention: Micros) -> Micros:
+        """How long the owner's trash keeps what the server would keep for `retention`."""
+        return retention if self.trash_retention is None else min(retention, self.trash_retention)
 
     def take_ids(self, count: int = 1) -> int:
         """The first of `count` fresh ids."""
@@ -44,10 +53,12 @@ class Change:
         self.unit.connection.execute(_SET_NEXT_ID, {"b_owner": self.owner_id, "b_next": self.next_id})
         return first
 
-    def use(self, delta: int, *, reserved: int = 0) -> None:
-        """Count `delta` more bytes (or fewer). Raises `QuotaExceeded`; `reserved` is what other uploads have announced."""
-        if delta > 0 and self.quota_bytes is not None and self.used_bytes + reserved + delta > self.quota_bytes:
-            raise QuotaExceeded
+    def use(self, delta: int) -> None:
+        """Count `delta` more bytes (or fewer). Raises `QuotaExceeded`, also when it is uploads that have reserved the room."""
+        if delta > 0 and self.quota_bytes is not None:
+            reserved = reserved_bytes(self.unit.connection, self.owner_id)
+            if self.used_bytes + reserved + delta > self.quota_bytes:
+                raise QuotaExceeded
         if delta:
             self.used_bytes += delta
             self.unit.connection.execute(_ADD_USED, {"b_owner": self.owner_id, "b_delta": delta})
@@ -65,14 +76,14 @@ _ADD_USED = (
     .where(TreeRow.owner_id == bindparam("b_owner"))
     .values(used_bytes=TreeRow.used_bytes + bindparam("b_delta"))
 )
-_READ_QUOTA = select(UserRow.quota_bytes).where(UserRow.id == bindparam("b_owner"))
+_READ_SETTINGS = select(UserRow.quota_bytes, UserRow.trash_retention).where(UserRow.id == bindparam("b_owner"))
 
 
 def open_change(unit: Unit, owner_id: int, now: Micros, *, ids: int = 0) -> Change:
     """Become the one writer of the owner's tree until the unit ends, with `ids` fresh ids from `Change.next_id - ids` on."""
     row = unit.connection.execute(_OPEN, {"b_owner": owner_id, "b_ids": ids}).one()
-    quota = unit.connection.execute(_READ_QUOTA, {"b_owner": owner_id}).scalar_one()
-    return Change(unit, owner_id, now, row.next_id, row.used_bytes, quota)
+    settings = unit.connection.execute(_READ_SETTINGS, {"b_owner": owner_id}).one()
+    return Change(unit, owner_id, now, row.next_id, row.used_bytes, settings.quota_bytes, settings.trash_retention)
 
 
 _TOUCH = (
@@ -84,7 +95,11 @@ _TOUCH = (
 
 def touch(change: Change, collection: Resource) -> None:
     """Note that the membership of a collection changed."""
-    params = {"b_owner": change.owner_id, "b_id": collection.id, "b_now": change.now}
+    _touch(change, collection.id)
+
+
+def _touch(change: Change, resource_id: int) -> None:
+    params = {"b_owner": change.owner_id, "b_id": resource_id, "b_now": change.now}
     change.unit.connection.execute(_TOUCH, params)
 
 
@@ -117,20 +132,46 @@ def insert_resource(
 _INSERT_RESOURCE = insert(ResourceRow)
 
 
-def discard(
-    change: Change, path: ResourcePath, resource: Resource, retention: Micros, *, keep_locks: bool = False
-) -> None:
-    """Move what is at `path`, with all below it, into the trash: one row, however much is under it."""
-    connection = change.unit.connection
-    if not keep_locks:
-        drop_locks_within(connection, change.owner_id, path)
-    name = free_name_in_trash(change, resource.name)
-    connection.execute(
-        update(ResourceRow)
-        .where(ResourceRow.owner_id == change.owner_id, ResourceRow.id == resource.id)
-        .values(parent_id=TRASH_ID, name=name, name_key=key_of(name))
-    )
+_SET_PLACE = (
+    update(ResourceRow)
+    .where(ResourceRow.owner_id == bindparam("b_owner"), ResourceRow.id == bindparam("b_id"))
+    .values(parent_id=bindparam("b_parent"), name=bindparam("b_name"), name_key=bindparam("b_key"))
+)
+
+
+def set_place(change: Change, resource_id: int, parent_id: int, name: str) -> None:
+    """Make a resource the member `name` of a collection, with all below it: one row, however much that is."""
+    params = {"b_owner": change.owner_id, "b_id": resource_id}
+    change.unit.connection.execute(_SET_PLACE, {**params, "b_parent": parent_id, "b_name": name, "b_key": key_of(name)})
+
+
+def discard(change: Change, path: ResourcePath, resource: Resource, retention: Micros) -> None:
+    """Move what is at `path`, with all below it, into the trash. With a retention of 0 it goes for good."""
+    drop_locks_within(change.unit.connection, change.owner_id, path)
+    if change.keeps_for(retention) <= 0:
+        sever(change, [resource.id])
+        return
+    set_place(change, resource.id, TRASH_ID, free_name_in_trash(change, resource.name))
     note_in_trash(change, path, resource.id, retention)
+
+
+def sever(change: Change, resource_ids: Collection[int]) -> None:
+    """Take resources out of sight for good, with all below them. A job removes the rows, and then the bytes."""
+    connection = change.unit.connection
+    here = (ResourceRow.owner_id == change.owner_id) & ResourceRow.id.in_(resource_ids)
+    connection.execute(update(ResourceRow).where(here).values(parent_id=None))
+    forget_in_trash(change, resource_ids)
+    enqueue(change.unit, PURGE, {"owner_id": change.owner_id}, change.now)
+
+
+def sever_trash(change: Change) -> None:
+    """Take all that is in the trash out of sight for good, in as many statements as one resource takes."""
+    connection = change.unit.connection
+    here = (ResourceRow.owner_id == change.owner_id) & (ResourceRow.parent_id == TRASH_ID)
+    connection.execute(update(ResourceRow).where(here).values(parent_id=None))
+    connection.execute(delete(TrashEntryRow).where(TrashEntryRow.owner_id == change.owner_id))
+    _touch(change, TRASH_ID)
+    enqueue(change.unit, PURGE, {"owner_id": change.owner_id}, change.now)
 
 
 def note_in_trash(
@@ -147,9 +188,17 @@ def note_in_trash(
             "origin": path.encoded,
             "replaced_id": replaced_id,
             "discarded_at": change.now,
-            "purge_at": change.now + retention,
+            "purge_at": change.now + change.keeps_for(retention),
         },
     )
+    _touch(change, TRASH_ID)
+
+
+def forget_in_trash(change: Change, resource_ids: Collection[int]) -> None:
+    """These resources are no roots in the trash any more, if they were."""
+    here = (TrashEntryRow.owner_id == change.owner_id) & TrashEntryRow.resource_id.in_(resource_ids)
+    if change.unit.connection.execute(delete(TrashEntryRow).where(here)).rowcount:
+        _touch(change, TRASH_ID)
 
 
 def free_name_in_trash(change: Change, name: str) -> str:
@@ -184,29 +233,33 @@ def _numbered(name: str, number: int) -> str:
     return stem + suffix
 
 
-def release_revision(change: Change, revision_id: int) -> None:
-    """Remove a revision, and its blob, unless some resource still refers to it.
-
-    What the quota gets back is for the caller to count: it counts every resource's content, shared or not.
-    """
+def release_revisions(change: Change, revision_ids: Collection[int]) -> None:
+    """Remove those of the revisions that no resource refers to any more, and their blobs. The caller settles the quota."""
     connection = change.unit.connection
-    row = connection.execute(
+    blob_ids = connection.execute(
         delete(RevisionRow)
         .where(
             RevisionRow.owner_id == change.owner_id,
-            RevisionRow.id == revision_id,
+            RevisionRow.id.in_(revision_ids),
             ~select(ResourceRow.id)
-            .where(ResourceRow.owner_id == change.owner_id, ResourceRow.revision_id == revision_id)
+            .where(ResourceRow.owner_id == change.owner_id, ResourceRow.revision_id == RevisionRow.id)
             .exists(),
         )
         .returning(RevisionRow.blob_id)
-    ).first()
-    if row is None:
-        return
+    ).scalars()
     removed = connection.execute(
         delete(BlobRow)
-        .where(BlobRow.id == row.blob_id, ~select(RevisionRow.id).where(RevisionRow.blob_id == row.blob_id).exists())
-        .returning(BlobRow.id, BlobRow.sealed.is_(None).label("in_store"))
-    ).first()
-    if removed is not None and removed.in_store:
-        enqueue(change.unit, REMOVE_BLOB, {"blob_id": removed.id}, change.now)
+        .where(
+            BlobRow.id.in_(list(blob_ids)),
+            ~select(RevisionRow.id).where(RevisionRow.blob_id == BlobRow.id).exists(),
+        )
+        # Not `sealed IS NULL`: SQLite 3.40 says 0 to that in a RETURNING, whatever the row held.
+        .returning(BlobRow.id, func.length(BlobRow.sealed).label("kept_here"))
+    )
+    enqueue_removal(change.unit, [row.id for row in removed if row.kept_here is None], change.now)
+
+
+def enqueue_removal(unit: Unit, blob_ids: Sequence[str], now: Micros) -> None:
+    """Have these blobs removed from the store, a number of them a job."""
+    for start in range(0, len(blob_ids), _BLOBS_A_JOB):
+        enqueue(unit, REMOVE_BLOBS, {"blob_ids": blob_ids[start : start + _BLOBS_A_JOB]}, now)

@@ -27,6 +27,7 @@ from davserver.domain.errors import (
     IncompleteBody,
     IsCollection,
     QuotaExceeded,
+    StoreFull,
 )
 from davserver.domain.paths import ResourcePath
 from davserver.domain.principal import Principal
@@ -35,7 +36,7 @@ from davserver.services.attaching import KeepReplaced, PutDetails, SealedContent
 from davserver.services.changes import Change, open_change
 from davserver.services.guards import Touch, check_change
 from davserver.services.lookup import Chain, resolve
-from davserver.services.quota import reserved_bytes, room_left
+from davserver.services.quota import room_left
 from davserver.services.tree import writable_parent
 from davserver.services.uploads import Uploads
 from davserver.stores.base import Store, blob_key
@@ -108,8 +109,12 @@ class Content:
             touched = Touch(chain, membership=chain.target is None)
             check_change(connection, principal, [touched], preconditions, self._clock())
             left = room_left(connection, principal.owner_id)
-            if left is not None and (length or 0) > left:
-                raise QuotaExceeded
+        if left is not None and (length or 0) > left:
+            raise QuotaExceeded
+        if length and length > self._settings.inline_limit:
+            free = self._store.free_bytes()
+            if free is not None and length > free:
+                raise StoreFull
 
     def put(
         self,
@@ -222,10 +227,7 @@ class Content:
             _check_target(chain)
             touched = Touch(chain, membership=chain.target is None)
             check_change(unit.connection, principal, [touched], preconditions, change.now)
-            reserved = 0
-            if change.quota_bytes is not None:
-                reserved = reserved_bytes(unit.connection, principal.owner_id)
-            after = attach(change, chain, content, details, self._settings.keep_replaced, self._random, reserved)
+            after = attach(change, chain, content, details, self._settings.keep_replaced, self._random)
             return Stored(after.must_exist(), created=chain.target is None)
 
 

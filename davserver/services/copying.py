@@ -8,7 +8,6 @@ from davserver.db.rows import TRASH_ID
 from davserver.domain.paths import key_of
 from davserver.domain.resource import Resource
 from davserver.services.changes import Change
-from davserver.services.quota import reserved_bytes
 
 _SUBTREE: Final = (
     "WITH RECURSIVE sub(id, depth) AS (SELECT CAST(:root AS bigint), 0 UNION ALL"
@@ -44,8 +43,7 @@ def copy_subtree(change: Change, source: Resource, parent: Resource, name: str, 
     connection = change.unit.connection
     subtree: dict[str, Any] = {"root": source.id, "owner": change.owner_id, "deep": int(deep)}
     count, size = connection.execute(_COUNT, subtree).one()
-    reserved = 0 if change.quota_bytes is None else reserved_bytes(connection, change.owner_id)
-    change.use(int(size), reserved=reserved)
+    change.use(int(size))
     mapped = {**subtree, "first": change.take_ids(count)}
     placed = {**mapped, "parent": parent.id, "name": name, "name_key": key_of(name), "now": change.now}
     connection.execute(_RESOURCES, placed)

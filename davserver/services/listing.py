@@ -8,6 +8,7 @@ from davserver.domain.lock import ActiveLock
 from davserver.domain.paths import ResourcePath, key_of
 from davserver.domain.property import DeadProperty
 from davserver.domain.resource import Resource, Usage
+from davserver.domain.trash import Discarded
 
 
 class Depth(StrEnum):
@@ -37,6 +38,8 @@ class Entry:
     dead: tuple[DeadProperty, ...] = ()
     locks: tuple[ActiveLock, ...] = ()
     """Those that cover it, inherited ones included, newest first."""
+    discarded: Discarded | None = None
+    """Of a member of the trash, and of nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ def entries(
     resources: Sequence[Resource],
     dead: Mapping[int, tuple[DeadProperty, ...]],
     locks: Sequence[ActiveLock],
+    discarded: Mapping[int, Discarded],
 ) -> Iterator[Entry]:
     """Put together what the queries of a listing found. `resources` begin with the one at `path`; parents come first."""
     places: dict[int, tuple[str, ...]] = {resources[0].id: ()}
@@ -63,7 +67,13 @@ def entries(
             names = (*places[resource.parent_id or 0], resource.name)
             if resource.is_collection:
                 places[resource.id] = names
-        yield Entry(names, resource, dead.get(resource.id, ()), covering.of(names) if locks else ())
+        yield Entry(
+            names,
+            resource,
+            dead.get(resource.id, ()),
+            covering.of(names) if locks else (),
+            discarded.get(resource.id),
+        )
 
 
 class _Covering:

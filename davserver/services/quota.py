@@ -1,15 +1,13 @@
-"""What other uploads have announced but not yet stored. For services only."""
+"""What uploads have announced but not yet stored. For services only."""
 
 from sqlalchemy import Connection, func, select
 
 from davserver.db.rows import TreeRow, UploadRow, UserRow
 
 
-def reserved_bytes(connection: Connection, owner_id: int, *, besides: str | None = None) -> int:
-    """Bytes that uploads under way have reserved in the owner's quota, without the upload of the blob `besides`."""
+def reserved_bytes(connection: Connection, owner_id: int) -> int:
+    """Bytes that uploads under way have reserved in the owner's quota."""
     query = select(func.coalesce(func.sum(UploadRow.reserved_bytes), 0)).where(UploadRow.owner_id == owner_id)
-    if besides is not None:
-        query = query.where(UploadRow.blob_id != besides)
     return int(connection.execute(query).scalar_one())
 
 

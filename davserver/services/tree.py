@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import insert, select
 
-from davserver.db.rows import FIRST_FREE_ID, ROOT_ID, TRASH_ID, ResourceRow, TrashEntryRow, TreeRow, UserRow
+from davserver.db.rows import FIRST_FREE_ID, ROOT_ID, TRASH_ID, ResourceRow, TreeRow, UserRow
 from davserver.db.units import Database, Unit
 from davserver.domain.clock import HOUR, Clock, Micros
 from davserver.domain.conditions import NO_CONDITIONS, Preconditions
@@ -24,16 +24,27 @@ from davserver.domain.errors import (
     SameResource,
 )
 from davserver.domain.lock import ActiveLock
-from davserver.domain.paths import ResourcePath, key_of
+from davserver.domain.paths import ResourcePath
 from davserver.domain.principal import Principal
 from davserver.domain.resource import Resource, Usage
-from davserver.services.changes import Change, discard, insert_resource, open_change, touch
+from davserver.services.changes import (
+    Change,
+    discard,
+    forget_in_trash,
+    insert_resource,
+    open_change,
+    set_place,
+    sever,
+    sever_trash,
+    touch,
+)
 from davserver.services.copying import copy_subtree
 from davserver.services.guards import Touch, check_change, check_conditions, drop_locks_within, locks_around, state_of
 from davserver.services.listing import Depth, Entry, Listing, Wanted, entries
 from davserver.services.lookup import Chain, descendants_of, members_of, resolve
 from davserver.services.properties import dead_properties
 from davserver.services.quota import reserved_bytes
+from davserver.services.trashed import discarded_roots, newest_first
 
 __all__ = ["Depth", "Entry", "Listing", "Tree", "TreeSettings", "Wanted", "plant"]
 
@@ -58,6 +69,7 @@ def plant(unit: Unit, owner_id: int, now: Micros) -> None:
 
 TRASH_NAME: Final = ".trash"
 _IN_TRASH: Final = "Nothing is written in the trash. Move what is here out of it to restore it."
+_WITHIN_TRASH: Final = "What is in the trash stays as it was. Move it out of the trash to restore it."
 
 
 class Tree:
@@ -89,14 +101,21 @@ class Tree:
     def listing(self, principal: Principal, path: ResourcePath, depth: Depth, wanted: Wanted) -> Listing:
         """A resource with its members (`ONE`) or all below it (`INFINITY`), in a fixed number of queries.
 
-        The trash is listed among the root's members, but what is in it only when the listing starts there. Raises `NotFound`.
+        The trash is one of the root's members, unless the principal hides it, but nothing of it is below the root with
+        `INFINITY`. What is in it is listed when the listing starts there, newest first. Raises `NotFound`.
         """
         with self._database.read() as connection:
-            target = resolve(connection, principal.owner_id, path).must_exist()
+            chain = resolve(connection, principal.owner_id, path)
+            target = chain.must_exist()
             below: Iterable[Resource] = ()
             if target.is_collection and depth is not Depth.ZERO:
                 below = (members_of if depth is Depth.ONE else descendants_of)(connection, target)
             resources = [target, *below]
+            if target.id == ROOT_ID and principal.hides_trash:
+                resources = [resource for resource in resources if resource.id != TRASH_ID]
+            discarded = discarded_roots(connection, target) if chain.is_in_trash else {}
+            if chain.is_trash:
+                resources = newest_first(resources, discarded)
             dead = dead_properties(connection, target, depth) if wanted.dead else {}
             locks: tuple[ActiveLock, ...] = ()
             if wanted.locks:
@@ -104,7 +123,7 @@ class Tree:
                     connection, principal.owner_id, [path], self._clock(), below=depth is not Depth.ZERO
                 )
         usage = self.usage(principal) if wanted.usage else None
-        return Listing(entries(path, resources, dead, locks), usage)
+        return Listing(entries(path, resources, dead, locks, discarded), usage)
 
     def usage(self, principal: Principal) -> Usage:
         """What the principal's tree uses and may still use, in bytes (RFC 4331)."""
@@ -148,9 +167,9 @@ class Tree:
             return resolve(unit.connection, principal.owner_id, path).must_exist()
 
     def discard(self, principal: Principal, path: ResourcePath, preconditions: Preconditions = NO_CONDITIONS) -> None:
-        """DELETE (RFC 4918 section 9.6): move what is at `path` to the trash.
+        """DELETE (RFC 4918 section 9.6): move what is at `path` to the trash. What is there already goes for good.
 
-        Raises `NotFound`, `Locked`, `PreconditionFailed`, `Forbidden` (the root, and for now what is in the trash).
+        DELETE of the trash itself empties it. Raises `NotFound`, `Locked`, `PreconditionFailed`, `Forbidden` (the root).
         """
         with self._database.write() as unit:
             change = open_change(unit, principal.owner_id, self._clock())
@@ -158,11 +177,15 @@ class Tree:
             target = chain.must_exist()
             if target.parent_id is None:
                 raise Forbidden("The root of a drive cannot be deleted.")
-            if chain.is_in_trash:
-                raise Forbidden("What is in the trash stays there until its time is over.")
-            touched = Touch(chain, membership=True, subtree=True)
+            touched = Touch(chain, membership=not chain.is_trash, subtree=True)
             check_change(unit.connection, principal, [touched], preconditions, change.now)
-            discard(change, path, target, self._settings.trash_retention)
+            if chain.is_trash:
+                sever_trash(change)
+                return
+            if chain.is_in_trash:
+                sever(change, [target.id])
+            else:
+                discard(change, path, target, self._settings.trash_retention)
             touch(change, chain.found[-2])
 
     def copy(
@@ -203,6 +226,8 @@ class Tree:
     ) -> bool:
         """MOVE (RFC 4918 section 9.9): one row changes, however much is below it. Locks stay behind and end.
 
+        Out of the trash it restores; into the trash it is what DELETE is, under whatever name.
+
         Returns whether the destination was created rather than replaced. Raises as `copy` does.
         """
         with self._database.write() as unit:
@@ -211,16 +236,36 @@ class Tree:
             target = origin.must_exist()
             if target.id in {ROOT_ID, TRASH_ID}:
                 raise Forbidden("The root of a drive and its trash cannot be moved.")
+            if resolve(unit.connection, principal.owner_id, destination).is_in_trash:
+                self._move_to_trash(change, principal, origin, destination, preconditions)
+                return True
             _refuse_inside(source, destination)
             goal = self._clear_the_way(change, principal, origin, destination, overwrite, preconditions, moving=True)
             parent = writable_parent(goal)
             drop_locks_within(unit.connection, principal.owner_id, source)
-            _set_place(change, target, parent, destination.name)
+            set_place(change, target.id, parent.id, destination.name)
             if origin.is_in_trash:
-                _forget_in_trash(change, target)
+                forget_in_trash(change, [target.id])
             for collection in {origin.found[-2].id: origin.found[-2], parent.id: parent}.values():
                 touch(change, collection)
             return goal.target is None
+
+    def _move_to_trash(
+        self,
+        change: Change,
+        principal: Principal,
+        origin: Chain,
+        destination: ResourcePath,
+        preconditions: Preconditions,
+    ) -> None:
+        if origin.is_in_trash:
+            raise Forbidden(_WITHIN_TRASH)
+        if len(destination.names) > 2:
+            raise Forbidden("What is moved to the trash goes to its top, not into what is there.")
+        touched = Touch(origin, membership=True, subtree=True)
+        check_change(change.unit.connection, principal, [touched], preconditions, change.now)
+        discard(change, origin.path, origin.must_exist(), self._settings.trash_retention)
+        touch(change, origin.found[-2])
 
     def _clear_the_way(
         self,
@@ -277,17 +322,3 @@ def _refuse_inside(source: ResourcePath, destination: ResourcePath) -> None:
         raise SameResource
     if destination.is_within(source):
         raise DestinationInsideSource
-
-
-def _set_place(change: Change, resource: Resource, parent: Resource, name: str) -> None:
-    change.unit.connection.execute(
-        update(ResourceRow)
-        .where(ResourceRow.owner_id == change.owner_id, ResourceRow.id == resource.id)
-        .values(parent_id=parent.id, name=name, name_key=key_of(name))
-    )
-
-
-def _forget_in_trash(change: Change, resource: Resource) -> None:
-    change.unit.connection.execute(
-        delete(TrashEntryRow).where(TrashEntryRow.owner_id == change.owner_id, TrashEntryRow.resource_id == resource.id)
-    )

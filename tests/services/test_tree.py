@@ -81,10 +81,10 @@ def test_a_move_changes_one_row_besides_the_two_parents(core: Core, alice: Princ
     assert len(core.names(alice, "/b/c")) == 30
 
 
-def test_a_discard_changes_one_row_besides_the_parent(core: Core, alice: Principal) -> None:
+def test_a_discard_changes_one_row_besides_the_parent_and_the_trash(core: Core, alice: Principal) -> None:
     fill(core, alice, "/a", 30)
     before = rows(core, alice)
-    ids = {core.tree.find(alice, path(p)).id for p in ("/", "/a")}
+    ids = {core.tree.find(alice, path(p)).id for p in ("/", "/a", "/.trash")}
     core.tree.discard(alice, path("/a"))
     after = rows(core, alice)
     assert {i for i in after if after[i] != before[i]} == ids
@@ -250,7 +250,7 @@ def test_a_second_one_of_the_same_name_gets_a_number_before_its_extension(core: 
     for _ in range(3):
         core.put(alice, "/report.pdf", b"x")
         core.tree.discard(alice, path("/report.pdf"))
-    assert core.names(alice, "/.trash") == ["report (2).pdf", "report (3).pdf", "report.pdf"]
+    assert core.names(alice, "/.trash") == ["report (3).pdf", "report (2).pdf", "report.pdf"]
 
 
 @pytest.mark.timeout(30)
