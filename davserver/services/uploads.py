@@ -8,9 +8,9 @@ For services only.
 import logging
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import Connection, delete, insert, select, update
 
-from davserver.db.rows import UploadRow
+from davserver.db.rows import BlobRow, UploadRow
 from davserver.db.units import Database, Unit
 from davserver.domain.clock import Clock, Micros
 from davserver.domain.errors import DavserverError, QuotaExceeded, Unavailable
@@ -70,12 +70,13 @@ class Uploads:
         """Take back what an upload that failed has left, unless its bytes were attached all the same.
 
         Never raises a `DavserverError`: what cannot be undone now is found later by its row. Returns whether all is undone.
+        When somebody else gave it up before, its bytes may have come after that, and are removed too.
         """
         try:
             with self._database.write() as unit:
                 here = UploadRow.blob_id == blob_id
                 claim = update(UploadRow).where(here).values(expires_at=self._clock(), reserved_bytes=0)
-                if unit.connection.execute(claim).rowcount == 0:
+                if unit.connection.execute(claim).rowcount == 0 and _is_attached(unit.connection, blob_id):
                     return False
             self._store.remove(blob_key(blob_id))
             with self._database.write() as unit:
@@ -111,6 +112,10 @@ class SignOfLife:
             return
         if alive.rowcount == 0:
             raise Unavailable(_GIVEN_UP)
+
+
+def _is_attached(connection: Connection, blob_id: str) -> bool:
+    return connection.execute(select(BlobRow.id).where(BlobRow.id == blob_id)).first() is not None
 
 
 def _remove(connection: Connection, blob_id: str) -> bool:
