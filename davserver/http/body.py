@@ -101,7 +101,8 @@ class Body:
     def settle(self, limit: int) -> int | None:
         """The application is about to be answered. How many bytes of body are still to come before the next request?
 
-        None: unknown, or more than `limit`, or not to be had; the connection can serve no other request.
+        None: unknown, or more than `limit`, or not to be had; the connection can serve no other request. May throw away
+        what has arrived: reading on then raises.
         """
         del limit
         return 0
@@ -255,11 +256,13 @@ class ChunkedBody(_ArrivingBody):
 
     @property
     def complete(self) -> bool:
-        """Whether the last chunk and the trailer were seen."""
-        return self._complete
+        """Whether the last chunk and the trailer were seen, and nothing was thrown away."""
+        return self._complete and self._failure is None
 
     def settle(self, limit: int) -> int | None:
-        """See `Body.settle`. What has arrived is looked at, without waiting: often the end is already there."""
+        """See `Body.settle`. What has arrived is thrown away, without waiting: often the end is already there."""
+        if self._complete:
+            return 0
         if self._failure is not None or not self.invited:
             return None
         try:
@@ -267,6 +270,7 @@ class ChunkedBody(_ArrivingBody):
                 if self._left:
                     dropped = self._channel.skip(min(self._left, limit))
                     limit -= dropped
+                    self._fail("The answer began before the body was read.")
                     self._consume(dropped)
                 if not self._step(wait=False):
                     break
@@ -275,7 +279,7 @@ class ChunkedBody(_ArrivingBody):
         return 0 if self._complete else None
 
     def _at_most(self, wanted: int) -> int:
-        return 0 if self._complete else wanted
+        return 0 if self.complete else wanted
 
     def _receive(self, view: memoryview) -> int:
         while not self._left and not self._complete:

@@ -225,6 +225,7 @@ class HttpConnection(cheroot.server.HTTPConnection):
             if error.reason == "HTTP_REQUEST":
                 text = render_error(HTTPStatus.BAD_REQUEST, "This port speaks TLS only.", self.config.server_name)
                 self.channel.send_below(text)
+                return self._after(After.LINGER)
             return False
         except OSError:
             return False

@@ -117,14 +117,21 @@ class Exchange:
         """Call the application and send its answer."""
         try:
             self._answer()
+            return self._answered()
         except PeerGoneError:
             return After.RESET
         except Exception as error:  # noqa: BLE001  whatever the application raises ends here
             return self._failed(error)
         finally:
             self._body.retire()
+
+    def _answered(self) -> After:
         if not self._close:
-            return After.KEEP
+            # Once more: the application may have read on after the head of its answer was sent.
+            unread = self._body.settle(self._config.discard_bytes)
+            if unread is not None:
+                self.unread = unread
+                return After.KEEP
         return After.CLOSE if self._body.complete else After.LINGER
 
     # -- the request
@@ -226,6 +233,8 @@ class Exchange:
         """Send a piece of the body, after the head if that has not gone out yet."""
         if not self._status:
             raise BadAnswerError("The application wrote before start_response.")
+        if not isinstance(part, bytes):
+            raise BadAnswerError("A body is made of bytes.")
         excess = False
         if self._declared is not None and not self._bodiless and self._sent + len(part) > self._declared:
             excess = True
@@ -277,12 +286,8 @@ class Exchange:
         """Decide, before the head goes out, whether the connection survives what is unread of the body."""
         if self._connection.server.stopping:
             self._close = True
-        unread = None if self._close else self._body.settle(self._config.discard_bytes)
-        if unread is None:
+        if not self._close and self._body.settle(self._config.discard_bytes) is None:
             self._close = True
-        else:
-            self._close = False
-            self.unread = unread
         self._body.withdraw_invitation()
 
     def _failed(self, error: Exception) -> After:

@@ -24,6 +24,8 @@ _FULL_PAUSE: Final = 0.1
 """Seconds without accepting when no connection can be had or spared."""
 _YIELD: Final = 0.002
 """Seconds that a process with more connections than another gives that one to accept the next."""
+_HURRY: Final = 1.0
+"""Seconds that a client has, while the server stops, to go on with what it began."""
 _OUT_OF_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -76,8 +78,7 @@ class Loop:
         for descriptor in self._poller.poll(timeout):
             connection = self._parked.get(descriptor)
             if connection is not None:
-                connection.parked = False
-                self._act(connection, connection.pump())
+                self._arrived(connection)
             elif descriptor == self._listening_on:
                 if self._server.share.is_least():
                     self._accept()
@@ -97,6 +98,14 @@ class Loop:
             self._next_tick = now + _TICK
             self._tick(now)
 
+    def _arrived(self, connection: HttpConnection) -> None:
+        connection.parked = False
+        try:
+            self._act(connection, connection.pump())
+        except Exception as error:  # noqa: BLE001  one bad connection must not end the server, nor live on without an owner
+            self._server.log_broken(error)
+            connection.close()
+
     def _tick(self, now: float) -> None:
         """Close what has passed its deadline."""
         for connection in self._server.open_connections():
@@ -114,11 +123,14 @@ class Loop:
         self._listening_on = -1
         self._listener.close()
 
-    def close_idle(self) -> None:
-        """Close the connections between requests."""
+    def hurry(self) -> None:
+        """Close the connections between requests, and give the others that wait for their client one more second."""
+        soon = time.monotonic() + _HURRY
         for connection in self._server.open_connections():
             if connection.parked and connection.state is State.IDLE:
                 self._drop(connection.close)
+            elif connection.parked:
+                connection.deadline = min(connection.deadline, soon)
 
     def close(self) -> None:
         """Give everything back to the system."""

@@ -149,7 +149,7 @@ class HttpServer(cheroot.wsgi.Server):
         loop.stop_accepting()
         end = time.monotonic() + config.drain_seconds
         while self._open and time.monotonic() < end and not self._stop_at_once:
-            loop.close_idle()
+            loop.hurry()
             self._turn(loop, 0.05)
         for connection in self.open_connections():
             connection.channel.cut()

@@ -45,15 +45,11 @@ class Workers:
 
     def _work(self) -> None:
         while (connection := self._queue.get()) is not None:
-            keep = False
             try:
-                keep = connection.communicate()
-            except BaseException as error:  # noqa: BLE001  a worker outlives whatever happens in a request, sys.exit() too
-                self._server.log_broken(error)
-            try:
-                if keep:
+                if connection.communicate():
                     self._server.put_conn(connection)
                 else:
                     connection.close()
-            except Exception as error:  # noqa: BLE001
+            except BaseException as error:  # noqa: BLE001  a worker outlives whatever happens in a request, sys.exit() too
                 self._server.log_broken(error)
+                connection.close()

@@ -31,7 +31,7 @@ class Wire:
         self.socket: socket.socket = socket.create_connection(address, timeout=timeout)
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
-        self._buffer = b""
+        self._buffer = bytearray()
 
     def send(self, *pieces: bytes) -> None:
         for piece in pieces:
@@ -42,9 +42,7 @@ class Wire:
         return self.answer(head_only=head_only)
 
     def answer(self, *, head_only: bool = False) -> Answer:
-        while b"\r\n\r\n" not in self._buffer:
-            self._more()
-        head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
+        head = self._through(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         fields = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
         status = int(first.split(" ")[1])
@@ -60,19 +58,23 @@ class Wire:
 
     def _chunks(self) -> bytes:
         body = b""
-        while True:
-            while b"\r\n" not in self._buffer:
-                self._more()
-            size, _, self._buffer = self._buffer.partition(b"\r\n")
-            chunk = self._exactly(int(size, 16) + 2)
-            if chunk == b"\r\n":
-                return body
-            body += chunk[:-2]
+        while size := int(self._through(b"\r\n"), 16):
+            body += self._exactly(size)
+            assert self._exactly(2) == b"\r\n"
+        assert self._exactly(2) == b"\r\n"
+        return body
+
+    def _through(self, mark: bytes) -> bytes:
+        """What comes before `mark`, which is taken away too."""
+        while (end := self._buffer.find(mark)) < 0:
+            self._more()
+        return self._exactly(end + len(mark))[:end]
 
     def _exactly(self, count: int) -> bytes:
         while len(self._buffer) < count:
             self._more()
-        body, self._buffer = self._buffer[:count], self._buffer[count:]
+        body = bytes(self._buffer[:count])
+        del self._buffer[:count]
         return body
 
     def _more(self) -> None:
@@ -86,8 +88,7 @@ class Wire:
         with contextlib.suppress(EOFError):
             while True:
                 self._more()
-        rest, self._buffer = self._buffer, b""
-        return rest
+        return self._exactly(len(self._buffer))
 
     def is_closed(self, within: float = 3) -> bool:
         """Whether the server closes in this time, sending nothing more."""

@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -280,3 +281,35 @@ def test_one_chunk_of_64_mib_costs_no_more_than_its_copying(serve: Serve) -> Non
 def test_small_chunks_cost_linear_time(serve: Serve) -> None:
     thousand = chunk(b"x" * 1024) * 1024
     assert cpu_seconds_to_take(serve, [thousand] * 64) < 2
+
+
+def test_an_application_may_read_on_after_it_began_to_answer(serve: Serve) -> None:
+    def app(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        yield b"reading: "
+        yield environ["wsgi.input"].read(int(environ["QUERY_STRING"]))
+
+    wire = serve(app).connect()
+    for size in (0, 3, 10):
+        assert (
+            wire.ask(SIZED.replace(b"/f", b"/f?%d" % size) % 10 + b"0123456789").body
+            == b"reading: 0123456789"[: 9 + size]
+        )
+
+
+def test_a_chunked_body_that_was_thrown_away_for_the_answer_is_not_a_short_one(serve: Serve, echo: Echo) -> None:
+    """To know before the head whether the connection survives, what has arrived is looked through, and lost."""
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+        body: Body = environ["wsgi.input"]
+        start_response("200 OK", [])
+        yield b"x"
+        try:
+            body.read(1)
+        except BodyCutOff as error:
+            yield f" {error.reason} {body.complete}".encode()
+
+    wire = serve(app).connect()
+    for _ in range(2):
+        answer = wire.ask(CHUNKED + chunk(b"0123456789") + b"0\r\n\r\n")
+        assert answer.body == b"x The answer began before the body was read. False"

@@ -221,7 +221,7 @@ def test_an_unclear_path_is_marked_and_kept_as_it_came(raw: str) -> None:
 @given(
     st.text(st.sampled_from("/%2F0aA\xc3\xbc."), max_size=12), st.text(st.sampled_from("/%2F0aA\xc3\xbc."), max_size=12)
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300)
 def test_paths_that_differ_beyond_escaping_never_look_alike(one: str, other: str) -> None:
     """Two targets share a PATH_INFO only if both are clear, and then their segments are the same bytes."""
     one, other = "/" + one, "/" + other
@@ -280,7 +280,7 @@ requests = st.sampled_from(
 
 
 @given(requests, st.lists(st.tuples(line_ends, field_names, colons, field_values), max_size=6))
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600)
 def test_a_head_that_we_accept_is_refused_or_framed_the_same_by_llhttp(
     first: str, lines: list[tuple[str, str, str, str]]
 ) -> None:
