@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import time
 from datetime import UTC, datetime
 from typing import Final
 
@@ -15,13 +16,23 @@ class ReadableFormatter(logging.Formatter):
     """``2026-01-31 12:00:00.123 INFO    message``, then the trace if there is one."""
 
     def __init__(self) -> None:
-        super().__init__("%(asctime)s.%(msecs)03d %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S")
+        super().__init__()
+        self._second = (-1, "")
+
+    def usesTime(self) -> bool:  # noqa: N802 - logging's name
+        """No: `formatMessage` makes the time, once a second."""
+        return False
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """The line. What came from outside cannot begin another one."""
-        if not record.message.isprintable():
-            record.message = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in record.message)
-        return super().formatMessage(record)
+        message = record.message
+        if not message.isprintable():
+            message = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
+        second = self._second  # one read: another thread may replace it
+        if second[0] != int(record.created):
+            now = int(record.created)
+            second = self._second = (now, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now)))
+        return f"{second[1]}.{int(record.msecs):03d} {record.levelname:<7} {message}"
 
 
 class JsonFormatter(logging.Formatter):
@@ -43,6 +54,7 @@ class JsonFormatter(logging.Formatter):
 
 def configure(level: str, form: str) -> None:
     """Log to stderr: ours from `level` up, libraries' warnings. A library's debug log would hold what nobody may read."""
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # costs time, and no format shows it
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else ReadableFormatter())
     root = logging.getLogger()

@@ -76,12 +76,6 @@ class Config:
         kinds.path(), "Certificate chain (PEM) to serve HTTPS with.", wsgidav="ssl_certificate"
     )
     tls_key: Path | None = _optional(kinds.path(), "Private key (PEM) of the certificate.", wsgidav="ssl_private_key")
-    block_size: int = _setting(
-        kinds.size("4K", "16M"),
-        256 * 1024,
-        "Bytes handed on at once when a body is read or written.",
-        wsgidav="block_size",
-    )
 
     data_dir: Path = _setting(
         kinds.path(), Path("var"),
