@@ -98,6 +98,11 @@ def touch(change: Change, collection: Resource) -> None:
     _touch(change, collection.id)
 
 
+def touch_trash(change: Change) -> None:
+    """Note that something came into the trash or left it."""
+    _touch(change, TRASH_ID)
+
+
 def _touch(change: Change, resource_id: int) -> None:
     params = {"b_owner": change.owner_id, "b_id": resource_id, "b_now": change.now}
     change.unit.connection.execute(_TOUCH, params)
@@ -170,7 +175,7 @@ def sever_trash(change: Change) -> None:
     here = (ResourceRow.owner_id == change.owner_id) & (ResourceRow.parent_id == TRASH_ID)
     connection.execute(update(ResourceRow).where(here).values(parent_id=None))
     connection.execute(delete(TrashEntryRow).where(TrashEntryRow.owner_id == change.owner_id))
-    _touch(change, TRASH_ID)
+    touch_trash(change)
     enqueue(change.unit, PURGE, {"owner_id": change.owner_id}, change.now)
 
 
@@ -191,14 +196,14 @@ def note_in_trash(
             "purge_at": change.now + change.keeps_for(retention),
         },
     )
-    _touch(change, TRASH_ID)
+    touch_trash(change)
 
 
 def forget_in_trash(change: Change, resource_ids: Collection[int]) -> None:
     """These resources are no roots in the trash any more, if they were."""
     here = (TrashEntryRow.owner_id == change.owner_id) & TrashEntryRow.resource_id.in_(resource_ids)
     if change.unit.connection.execute(delete(TrashEntryRow).where(here)).rowcount:
-        _touch(change, TRASH_ID)
+        touch_trash(change)
 
 
 def free_name_in_trash(change: Change, name: str) -> str:
