@@ -5,7 +5,6 @@ listing of 100,000 members calls them half a million times, so they are plain fu
 """
 
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from davserver.domain.property import DAV, PropertyName
 from davserver.domain.resource import Usage
 from davserver.services.listing import Entry
 from providers.media import type_to_show
-from providers.times import FIRST, LAST, parse_unix_seconds
+from providers.times import FIRST, LAST, http_date, iso_date, parse_unix_seconds
 from providers.xml import SUPPORTED_LOCK, render_lock_discovery
 
 WIN32: Final = "urn:schemas-microsoft-com:"
@@ -182,37 +181,6 @@ SETTABLE: Final[dict[PropertyName, Literal["modified_at", "created_at"]]] = {
 def is_protected(name: PropertyName) -> bool:
     """Whether no client may set it."""
     return name in LIVE and name not in SETTABLE and name != DISPLAYNAME
-
-
-_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_MINUTES: Final = tuple(f"{minute // 60:02}:{minute % 60:02}" for minute in range(24 * 60))
-_SECONDS: Final = tuple(f":{second:02}" for second in range(60))
-_DAY: Final = 86_400
-
-
-def http_date(seconds: int) -> str:
-    """An IMF-fixdate (RFC 9110 section 5.6.7) of Unix seconds; five times as quick as the standard library's."""
-    day, second = divmod(seconds, _DAY)
-    return f"{_http_day(day)}{_MINUTES[second // 60]}{_SECONDS[second % 60]} GMT"
-
-
-def iso_date(seconds: int) -> str:
-    """ISO 8601 in UTC without a fraction (rule R20): ``2024-05-01T10:20:30Z``."""
-    day, second = divmod(seconds, _DAY)
-    return f"{_iso_day(day)}{_MINUTES[second // 60]}{_SECONDS[second % 60]}Z"
-
-
-@lru_cache(maxsize=4096)
-def _http_day(day: int) -> str:
-    year, month, day_of_month, _, _, _, weekday, _, _ = time.gmtime(day * _DAY)
-    return f"{_DAYS[weekday]}, {day_of_month:02} {_MONTHS[month - 1]} {year:04} "
-
-
-@lru_cache(maxsize=4096)
-def _iso_day(day: int) -> str:
-    year, month, day_of_month, *_ = time.gmtime(day * _DAY)
-    return f"{year:04}-{month:02}-{day_of_month:02}T"
 
 
 @lru_cache(maxsize=1024)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import Final
 
+from davserver.domain.clock import SECOND
 from davserver.domain.conditions import State
 from davserver.domain.errors import RangeNotSatisfiable
 from davserver.domain.resource import Resource, Revision
@@ -37,7 +38,7 @@ def head(request: DavRequest) -> Answer:
 
 
 def _file(request: DavRequest, resource: Resource, revision: Revision) -> Answer:
-    validators = [("ETag", f'"{revision.etag}"'), ("Last-Modified", http_date(resource.modified_at))]
+    validators = [("ETag", f'"{revision.etag}"'), ("Last-Modified", http_date(resource.modified_at // SECOND))]
     state = State(exists=True, etag=revision.etag, tokens=frozenset(), modified_at=resource.modified_at)
     request.preconditions.check_match(state)
     if request.preconditions.is_not_modified(state):

@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 
+from davserver.domain.clock import SECOND
 from davserver.domain.errors import BadRequest, UnsupportedMediaType
 from davserver.services.content import PutDetails
 from providers.answer import Answer
@@ -39,7 +40,7 @@ def put(request: DavRequest) -> Answer:
     assert stored.resource.revision is not None  # noqa: S101 - what was put is a file
     headers = [
         ("ETag", f'"{stored.resource.revision.etag}"'),
-        ("Last-Modified", http_date(stored.resource.modified_at)),
+        ("Last-Modified", http_date(stored.resource.modified_at // SECOND)),
     ]
     if details.modified_at is not None:
         headers.append(MTIME_ACCEPTED)

@@ -19,13 +19,11 @@ from providers.live import (
     LIVE,
     QUOTA,
     SETTABLE,
-    http_date,
     is_protected,
-    iso_date,
     parse_time,
 )
 from providers.methods.propfind import is_upset_by_quota, read_plan
-from providers.times import FIRST, LAST
+from providers.times import FIRST, LAST, http_date, iso_date
 
 TIMES = st.integers(FIRST // SECOND, LAST // SECOND)
 
