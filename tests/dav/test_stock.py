@@ -76,9 +76,10 @@ def test_a_path_that_is_not_utf_8_is_400_in_the_stock_application_too(stock: tup
         assert send(app, "PUT", path, b"x", credentials).status == 400
 
 
-def test_the_file_names_the_stack_that_the_application_has() -> None:
-    named = yaml.safe_load(FILE)["middleware_stack"]
-    assert named == [f"{kind.__module__}.{kind.__name__}" for kind in MIDDLEWARE]
+def test_the_file_of_the_project_names_the_stack_that_the_application_has() -> None:
+    named = yaml.safe_load((Path(__file__).parents[2] / "wsgidav.yaml").read_text())
+    assert named["middleware_stack"] == [f"{kind.__module__}.{kind.__name__}" for kind in MIDDLEWARE]
+    assert [share["class"] for share in named["provider_mapping"].values()] == ["providers.provider.TreeProvider"]
 
 
 def test_a_share_that_is_not_ours_stops_the_start(drive: Drive, tmp_path: Path) -> None:
