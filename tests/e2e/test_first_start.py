@@ -10,11 +10,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tests.support.davserver import COMMAND, Deployment, environment
 from tests.support.postgres import free_port
@@ -146,6 +152,34 @@ def test_a_store_that_is_away_is_said_in_one_line(embedded: Deployment) -> None:
     assert done.returncode == 1
     assert re.fullmatch(rf"davserver: .*bucket davserver at 127\.0\.0\.1:{port} .+\n", done.stderr)
     assert "hush" not in done.stderr
+
+
+def test_with_a_certificate_it_serves_https(embedded: Deployment) -> None:
+    cert, key = make_certificate(embedded.folder)
+    server = embedded.start(DAVSERVER_TLS_CERT=str(cert), DAVSERVER_TLS_KEY=str(key))
+    assert server.url.startswith("https://127.0.0.1:")
+    assert requests.get(server.url, auth=credentials(server.log), verify=str(cert), timeout=20).status_code == 200
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "drive")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    form = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, *form))
+    return folder / "cert.pem", folder / "key.pem"
 
 
 def test_passwords_that_would_cross_the_network_in_clear_are_warned_of(embedded: Deployment) -> None:
