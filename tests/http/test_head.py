@@ -280,7 +280,7 @@ requests = st.sampled_from(
 
 
 @given(requests, st.lists(st.tuples(line_ends, field_names, colons, field_values), max_size=6))
-@settings(max_examples=600)
+@settings(max_examples=300)
 def test_a_head_that_we_accept_is_refused_or_framed_the_same_by_llhttp(
     first: str, lines: list[tuple[str, str, str, str]]
 ) -> None:
