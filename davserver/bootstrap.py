@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -20,19 +21,28 @@ from davserver.db.rows import BlobRow
 from davserver.db.units import Database
 from davserver.domain.clock import SECOND, Clock, system_clock
 from davserver.domain.errors import ConfigError
+from davserver.jobs.bell import Bell
+from davserver.jobs.queue import Queue
+from davserver.jobs.recurring import Recurring
+from davserver.jobs.runner import Runner
 from davserver.services.accounts import Accounts
 from davserver.services.attaching import KeepReplaced
 from davserver.services.content import Content, ContentSettings
 from davserver.services.locks import Locks
 from davserver.services.passwords import PasswordHasher
 from davserver.services.properties import Properties
+from davserver.services.trash import Trash
 from davserver.services.tree import Tree, TreeSettings
+from davserver.services.upkeep import PERIODS, Upkeep
 from davserver.stores.base import Store
 
 log = logging.getLogger(__name__)
 
 Random = Callable[[int], bytes]
 """n -> n unpredictable bytes."""
+
+TELL_SECONDS: Final = 20.0
+"""Between two messages to workers that do not come, because they or Redis are away."""
 
 _SECRET: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -50,9 +60,15 @@ class Services:
     content: Content
     locks: Locks
     properties: Properties
+    trash: Trash
+    queue: Queue
+    runner: Runner
+    bell: Bell
+    """Start it where work is to be done, or workers are to be told; it is closed with the rest."""
 
     def close(self) -> None:
         """Give back connections, files and threads."""
+        self.bell.close()
         self.store.close()
         self.database.close()
 
@@ -71,17 +87,42 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
         keep_replaced=KeepReplaced(config.replaced_retention * SECOND, config.replaced_count),
     )
     content = Content(database, store, keyring, clock, random, content_settings)
+    tree_settings = TreeSettings(config.trash_retention * SECOND)
+    tree = Tree(database, clock, tree_settings, store.free_bytes)
+    queue = Queue(database, clock, random)
+    runner = Runner(queue, Recurring(database, clock, PERIODS), Upkeep(database, store, clock).handlers)
+    bell = _bell(config, queue, runner)
+    database.ring_with(bell.ring)
     return Services(
         config=config,
         database=database,
         store=store,
         keyring=keyring,
         accounts=open_accounts(config, database, clock=clock, random=random),
-        tree=Tree(database, clock, TreeSettings(config.trash_retention * SECOND), store.free_bytes),
+        tree=tree,
         content=content,
         locks=Locks(database, clock, random, content),
         properties=Properties(database, clock),
+        trash=Trash(database, clock, tree, tree_settings),
+        queue=queue,
+        runner=runner,
+        bell=bell,
     )
+
+
+def _bell(config: Config, queue: Queue, runner: Runner) -> Bell:
+    """Who looks when there is work: a thread here, or, with Redis, whatever Celery worker is free."""
+    if config.redis_url is None:
+        return Bell(runner.look, stop=runner.stop)
+    # The background door stands above this module, which knows it by name only; and Celery takes half a second to load.
+    send: Callable[[], None] = import_module("tasks.sending").sender(config.redis_url.reveal())
+
+    def tell() -> None:
+        runner.cause_due()
+        if queue.is_due():
+            send()
+
+    return Bell(tell, every=TELL_SECONDS)
 
 
 def open_database(config: Config) -> Database:

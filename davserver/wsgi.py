@@ -107,7 +107,8 @@ class App:
 
 
 def make_app(services: Services) -> App:
-    """The application of one process; `close` closes the services too."""
+    """The application of one process, with its share in the background work; `close` closes the services too."""
+    services.bell.start()
     dav = make_dav_app(services)
     shares = services.config.shares
     return App(dav, shares, services.close, prefix=os.urandom(4).hex() + "-", timer=time.perf_counter)

@@ -1,1 +1,1 @@
-"""The background door: the only importer of celery."""
+"""The background door: Celery workers, when Redis is there. The only importer of celery."""
