@@ -12,9 +12,9 @@ from typing import Final, Protocol
 
 from sqlalchemy import select
 
-from davserver.crypto.envelope import Envelope, new_envelope
+from davserver.crypto.envelope import new_envelope
 from davserver.crypto.keyring import KeyRing
-from davserver.crypto.segments import DEFAULT_SEGMENT_SIZE, BytesLike, Random, Sealer, open_range
+from davserver.crypto.segments import DEFAULT_SEGMENT_SIZE, BytesLike, Random, Sealer
 from davserver.db.rows import BlobRow
 from davserver.db.units import Database
 from davserver.domain.clock import HOUR, Clock, Micros
@@ -33,6 +33,7 @@ from davserver.domain.paths import ResourcePath
 from davserver.domain.principal import Principal
 from davserver.domain.resource import Resource, Revision
 from davserver.services.attaching import KeepReplaced, PutDetails, SealedContent, attach
+from davserver.services.blobs import open_blob, sealed_blob
 from davserver.services.changes import Change, open_change
 from davserver.services.guards import Touch, check_change
 from davserver.services.lookup import Chain, resolve
@@ -174,23 +175,8 @@ class Content:
         if row is None:
             log.error("revision %d refers to blob %s, which has no row", revision.id, revision.blob_id)
             raise BlobMissing
-        envelope = Envelope(row.id, row.key_id, row.wrapped_key, row.segment_size)
-        sealed: bytes | None = row.sealed
-
-        def read_sealed(first: int, last: int) -> Iterator[bytes]:
-            return self._store.read(blob_key(row.id), first, last) if sealed is None else iter((sealed[first:last],))
-
         try:
-            yield from open_range(
-                read_sealed,
-                row.sealed_size,
-                start,
-                stop,
-                data_key=envelope.data_key(self._keyring),
-                associated_data=envelope.associated_data,
-                layout=envelope.layout,
-                header=row.header,
-            )
+            yield from open_blob(sealed_blob(row), self._store, self._keyring, start, stop)
         except ContentDamaged as error:
             log.exception("blob %s is damaged or missing (%s)", row.id, error.code)
             raise

@@ -155,8 +155,9 @@ class Upkeep:
 
 def _known(connection: Connection, blob_ids: Sequence[str]) -> set[str]:
     """Those that a blob or an upload has."""
-    blobs = connection.execute(select(BlobRow.id).where(BlobRow.id.in_(blob_ids))).scalars()
-    uploads = connection.execute(select(UploadRow.blob_id).where(UploadRow.blob_id.in_(blob_ids))).scalars()
+    # In this order: an upload that ended between the two queries has a blob by then.
+    uploads = connection.execute(select(UploadRow.blob_id).where(UploadRow.blob_id.in_(blob_ids))).scalars().all()
+    blobs = connection.execute(select(BlobRow.id).where(BlobRow.id.in_(blob_ids))).scalars().all()
     return {*blobs, *uploads}
 
 
