@@ -42,6 +42,8 @@ class View:
 
 Show = Callable[[Entry, View], str]
 
+_MARKUP: Final = re.compile("[&<>]")
+
 
 def show_dead(name: PropertyName) -> Show:
     """A function that shows a dead property where a resource has it."""
@@ -68,7 +70,7 @@ def _displayname(entry: Entry, view: View) -> str:
         if found.name == DISPLAYNAME:
             return found.xml
     name = entry.resource.name or view.base.rpartition("/")[2]
-    return f"<D:displayname>{escape(name)}</D:displayname>"
+    return f"<D:displayname>{escape(name) if _MARKUP.search(name) else name}</D:displayname>"
 
 
 def _getcontentlength(entry: Entry, _: View) -> str:
@@ -83,7 +85,7 @@ def _getcontenttype(entry: Entry, _: View) -> str:
 
 def _getetag(entry: Entry, _: View) -> str:
     revision = entry.resource.revision
-    return "" if revision is None else f'<D:getetag>"{escape(revision.etag)}"</D:getetag>'
+    return "" if revision is None else f'<D:getetag>"{revision.etag}"</D:getetag>'
 
 
 def _resourcetype(entry: Entry, _: View) -> str:

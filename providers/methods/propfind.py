@@ -142,17 +142,15 @@ def _names(holders: Iterable[Element]) -> tuple[PropertyName, ...]:
 
 
 def _plan_named(names: tuple[PropertyName, ...]) -> Plan:
-    asked = tuple((LIVE.get(name) or show_dead(name), empty_element(name)) for name in names)
+    asked = tuple(LIVE.get(name) or show_dead(name) for name in names)
+    empty = tuple(empty_element(name) for name in names)
 
     def show(entry: Entry, view: View) -> str:
-        found, missing = "", ""
-        for show_one, empty in asked:
-            shown = show_one(entry, view)
-            if shown:
-                found += shown
-            else:
-                missing += empty
-        return _propstats(found, missing)
+        shown = [show_one(entry, view) for show_one in asked]
+        if "" not in shown:
+            return _FOUND.format("".join(shown))
+        missing = [alone for alone, found in zip(empty, shown, strict=True) if not found]
+        return _propstats("".join(shown), "".join(missing))
 
     return Plan(show, _wanted(names))
 
@@ -188,10 +186,13 @@ _TOLD: Final[tuple[tuple[PropertyName, Show], ...]] = (*IN_ALLPROP.items(), *BY_
 _PROPNAME: Final = Plan(_show_names, Wanted(dead=True, usage=True))
 
 
+_FOUND: Final = propstat("{}", _OK)
+
+
 def _propstats(found: str, missing: str) -> str:
     if not missing:
-        return propstat(found, _OK)
-    return (propstat(found, _OK) if found else "") + propstat(missing, _MISSING)
+        return _FOUND.format(found)
+    return (_FOUND.format(found) if found else "") + propstat(missing, _MISSING)
 
 
 def _wanted(names: Iterable[PropertyName]) -> Wanted:
