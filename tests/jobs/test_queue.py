@@ -188,9 +188,7 @@ def test_a_released_job_is_there_for_another_at_once_and_its_attempt_does_not_co
     assert again.attempts == 1
 
 
-def test_many_workers_do_each_of_many_jobs_exactly_once(
-    database_url: str, clock: ManualClock, add_job: AddJob
-) -> None:
+def test_many_workers_do_each_of_many_jobs_exactly_once(database_url: str, clock: ManualClock, add_job: AddJob) -> None:
     for number in range(60):
         add_job("x", number=number)
     databases = [Database(database_url) for _ in range(3)]
