@@ -14,6 +14,7 @@ from sqlalchemy import Row, bindparam, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from davserver.db.rows import UserRow
+from davserver.db.statements import Statement
 from davserver.db.units import Database, Unit
 from davserver.domain.clock import SECOND, Clock, Micros
 from davserver.domain.errors import BadRequest, Conflict, InvalidName, NotFound, Unauthenticated, Unavailable
@@ -32,8 +33,10 @@ _USER = UserRow.__table__.c
 _SHOWN: Final = (
     _USER.id, _USER.name, _USER.email, _USER.is_admin, _USER.disabled_at, _USER.quota_bytes, _USER.created_at,
 )  # fmt: skip
-_CHECKED: Final = (_USER.id, _USER.name, _USER.is_admin, _USER.disabled_at, _USER.credential_version)
-_BY_ID: Final = select(*_CHECKED).where(_USER.id == bindparam("id"))
+_CHECKED: Final = (
+    _USER.id, _USER.name, _USER.is_admin, _USER.hides_trash, _USER.disabled_at, _USER.credential_version,
+)  # fmt: skip
+_BY_ID: Final = Statement(select(*_CHECKED).where(_USER.id == bindparam("id")))
 _BY_KEY: Final = select(*_CHECKED, _USER.password_hash).where(_USER.name_key == bindparam("key"))
 _ANYBODY: Final = select(_USER.id).limit(1)
 AnyRow = Row[*tuple[Any, ...]]
@@ -92,9 +95,9 @@ class Accounts:
         remembered = self._cache.get(key, self._clock())
         if remembered is not None:
             with self._database.read() as connection:
-                row = connection.execute(_BY_ID, {"id": remembered.user_id}).one_or_none()
+                row = _BY_ID.first(connection, {"id": remembered.user_id})
             if row is not None and _is_valid(row, remembered.credential_version):
-                return Principal(row.id, row.name, row.is_admin)
+                return Principal(row.id, row.name, bool(row.is_admin), bool(row.hides_trash))
             self._cache.forget(key)
         return self._verify(name, password, key)
 
@@ -159,7 +162,7 @@ class Accounts:
         self._renew_hash(row, password)
         expires_at = self._clock() + CACHE_SECONDS * SECOND
         self._cache.put(key, _Remembered(row.id, row.credential_version, expires_at))
-        return Principal(row.id, row.name, row.is_admin)
+        return Principal(row.id, row.name, bool(row.is_admin), bool(row.hides_trash))
 
     def _renew_hash(self, row: AnyRow, password: str) -> None:
         """Hash anew what was hashed with other parameters. The password stays, so what is remembered stays too."""
