@@ -56,6 +56,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     migrate.add_argument("--check", action="store_true", help="change nothing; exit 1 when there is something to do")
     _add_user_commands(_group(commands, "user", "Add, list and change users."))
+    verify = _add(
+        commands, "verify", _verify, "Compare database and store, and each with itself.", "davserver verify --deep"
+    )
+    verify.add_argument("--deep", action="store_true", help="open every segment of every file")
+    verify.add_argument("--repair", action="store_true", help="mend what can be mended without a loss")
     show = _group(commands, "config", "Look at the configuration.")
     _add(
         show, "show", _config_show, "Print every setting, its value and where it came from.",
@@ -148,6 +153,12 @@ def _user(options: argparse.Namespace, config: Config) -> int:
     from davserver.cli import users  # noqa: PLC0415
 
     return users.run(options, config)
+
+
+def _verify(options: argparse.Namespace, config: Config) -> int:
+    from davserver.cli import verify  # noqa: PLC0415
+
+    return verify.run(options, config)
 
 
 def _config_show(_: argparse.Namespace, config: Config) -> int:

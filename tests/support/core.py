@@ -15,6 +15,9 @@ from davserver.domain.clock import SECOND, Micros
 from davserver.domain.conditions import NO_CONDITIONS, Preconditions
 from davserver.domain.paths import ResourcePath
 from davserver.domain.principal import Principal
+from davserver.jobs.queue import Queue
+from davserver.jobs.recurring import Recurring
+from davserver.jobs.runner import Runner
 from davserver.services.accounts import Accounts
 from davserver.services.attaching import KeepReplaced
 from davserver.services.content import Content, ContentSettings, PutDetails, Stored
@@ -23,6 +26,8 @@ from davserver.services.locks import Locks
 from davserver.services.passwords import PasswordHasher
 from davserver.services.properties import Properties
 from davserver.services.tree import Tree, TreeSettings
+from davserver.services.upkeep import Upkeep
+from davserver.services.verify import Report, Verify
 from davserver.stores.base import Store
 
 INLINE_LIMIT = 1024
@@ -152,6 +157,17 @@ class Core:
         """The single value that a query finds."""
         with self.database.read() as connection:
             return connection.execute(statement).scalar()
+
+    def runner(self, *leave_out: str) -> Runner:
+        """What does the jobs, without those that recur and those of the kinds left out."""
+        upkeep = Upkeep(self.database, self.store, self.clock)
+        handlers = {kind: do for kind, do in upkeep.handlers.items() if kind not in leave_out}
+        queue = Queue(self.database, self.clock, self.random)
+        return Runner(queue, Recurring(self.database, self.clock, {}), handlers)
+
+    def verify(self, *, deep: bool = False, repair: bool = False) -> Report:
+        """What `davserver verify` does."""
+        return Verify(self.database, self.store, self.keyring, self.clock).run(deep=deep, repair=repair)
 
     def close(self) -> None:
         """Give everything back."""
