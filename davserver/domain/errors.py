@@ -112,6 +112,18 @@ class ProtectedProperty(Forbidden):
     summary = "The property is set by the server."
 
 
+class Infected(Forbidden):
+    """A virus was found in the content; it is not given out, nor copied."""
+
+    code, summary = "infected", "A virus was found in this file: its content is not given out. It can be deleted."
+
+
+class NotScanned(Forbidden):
+    """The content could not be scanned for viruses, and is held for that."""
+
+    code, summary = "not_scanned", "This file could not be scanned for viruses, and is held back."
+
+
 class NotFound(DavserverError):
     """Nothing at this URL, or nothing that the principal may know of."""
 
@@ -245,6 +257,18 @@ class DatabaseUnavailable(Unavailable):
     """The database does not answer, or a time-out was reached."""
 
     code, summary = "database_unavailable", "The database does not answer; try again."
+
+
+class ScanPending(Unavailable):
+    """The content is held until it has been scanned for viruses."""
+
+    code, summary = "scan_pending", "This file is held back until it has been scanned for viruses; try again."
+
+
+class ScannerUnavailable(Unavailable):
+    """The virus scanner does not answer."""
+
+    code, summary = "scanner_unavailable", "The virus scanner does not answer; try again."
 
 
 class QuotaExceeded(DavserverError):

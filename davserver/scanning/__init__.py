@@ -1,0 +1,1 @@
+"""Scanners: bytes in, a verdict out."""
