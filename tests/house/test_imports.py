@@ -59,7 +59,7 @@ def test_the_domain_imports_the_standard_library_and_itself() -> None:
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv"}
 
 
-ENTRIES = ("davserver.config", "davserver.cli", "davserver.__main__", "providers.stock")
+ENTRIES = ("davserver.config", "davserver.cli", "davserver.__main__", "providers.stock", "tasks.celery_app")
 """Where a process begins: they hand the environment to `config.load`, as a mapping."""
 
 

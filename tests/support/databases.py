@@ -6,12 +6,12 @@ import shutil
 import sqlite3
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import LiteralString
 from urllib.parse import quote
 
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
 
 
 def database_kinds() -> tuple[str, ...]:
@@ -87,75 +87,150 @@ class SqliteDatabases(Databases):
 
 
 class PostgresDatabases(Databases):
-    """Databases of one server, made with CREATE DATABASE, from a migrated template where tables are wanted."""
+    """Databases of one server, made with CREATE DATABASE, from a migrated template where tables are wanted.
+
+    CREATE DATABASE costs some tenths of a second of writing, so one that is given back is emptied and given out again,
+    unless a test changed its tables.
+    """
 
     def __init__(self, admin_url: str) -> None:
         self.admin_url = admin_url
         self.prefix = f"davtest_{secrets.token_hex(4)}"
-        self._names: list[str] = []
+        self._names: dict[str, str] = {}
+        """URL to name of all that exist."""
+        self._shapes: dict[str, str] = {}
+        """URL to the tables, as they were after the migrations, of those that can be given out again."""
+        self._spare: list[str] = []
         self._template: str | None = None
 
     def empty(self) -> str:
         return self._create("template0")
 
     def migrated(self) -> str:
+        if self._spare:
+            return self._spare.pop()
+        url = self._create_migrated()
+        with psycopg.connect(url) as connection:
+            self._shapes[url] = shape(connection)
+        return url
+
+    def drop(self, url: str) -> None:
+        before = self._shapes.get(url)
+        if before is not None and self._emptied(url, before):
+            self._spare.append(url)
+        else:
+            self._drop(url)
+
+    def close(self) -> None:
+        for url in list(self._names):
+            self._drop(url)
+
+    def _create_migrated(self) -> str:
         if self._template is None:
             url = self._create("template0")
             upgrade(url)
-            self._template = self._names[-1]
+            self._template = self._names[url]
         return self._create(self._template)
 
-    def drop(self, url: str) -> None:
-        name = conninfo_to_dict(url)["dbname"]
-        assert isinstance(name, str)
-        self._names.remove(name)
-        self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
-
-    def close(self) -> None:
-        for name in list(self._names):
-            self.drop(at_database(self.admin_url, name))
-
     def _create(self, template: str) -> str:
-        name = f"{self.prefix}_{len(self._names)}_{secrets.token_hex(3)}"
+        name = self._new_name()
         self._execute("CREATE DATABASE {} TEMPLATE {}", name, template)
-        self._names.append(name)
-        return at_database(self.admin_url, name)
+        url = at_database(self.admin_url, name)
+        self._names[url] = name
+        return url
 
-    def _execute(self, statement: str, *names: str) -> None:
+    def _drop(self, url: str) -> None:
+        self._shapes.pop(url, None)
+        self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", self._names.pop(url))
+
+    def _emptied(self, url: str, before: str) -> bool:
+        """Empty all tables but Alembic's; False when they are not what they were, or somebody holds them."""
+        try:
+            with psycopg.connect(url, autocommit=True) as connection:
+                self._cut_others(connection)
+                if shape(connection) != before:
+                    return False
+                connection.execute("SET lock_timeout = '5s'")
+                full = filled_tables(connection)
+                if full:
+                    names = sql.SQL(", ").join(map(sql.Identifier, full))
+                    connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(names))
+        except (psycopg.errors.UndefinedTable, psycopg.errors.LockNotAvailable):
+            return False
+        return True
+
+    def _cut_others(self, connection: psycopg.Connection) -> None:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+    def _new_name(self) -> str:
+        return f"{self.prefix}_{secrets.token_hex(5)}"
+
+    def _execute(self, statement: LiteralString, *names: str) -> None:
         with psycopg.connect(self.admin_url, autocommit=True) as connection:
             connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 
 class PostgresSchemas(PostgresDatabases):
-    """Schemas of one database, for somebody who may not create databases: slower, as each is migrated anew."""
+    """Schemas of one database, for somebody who may not create databases."""
 
     def empty(self) -> str:
-        name = f"{self.prefix}_{len(self._names)}_{secrets.token_hex(3)}"
+        name = self._new_name()
         self._execute("CREATE SCHEMA {}", name)
-        self._names.append(name)
         joint = "&" if "?" in self.admin_url else "?"
-        return f"{self.admin_url}{joint}options={quote(f'-csearch_path={name}', safe='')}"
+        url = f"{self.admin_url}{joint}options={quote(f'-csearch_path={name}', safe='')}"
+        self._names[url] = name
+        return url
 
-    def migrated(self) -> str:
+    def _create_migrated(self) -> str:
         url = self.empty()
         upgrade(url)
         with psycopg.connect(url) as connection:
-            row = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()").fetchone()
-        if row is None or row[0] == 0:
+            found = shape(connection)
+        if not found:
             raise pytest.UsageError("the tables went to another schema; give the role of TEST_DATABASE_URL CREATEDB")
         return url
 
-    def drop(self, url: str) -> None:
-        name = str(conninfo_to_dict(url)["options"]).removeprefix("-csearch_path=")
-        self._drop_schema(name)
+    def _drop(self, url: str) -> None:
+        self._shapes.pop(url, None)
+        self._execute("DROP SCHEMA IF EXISTS {} CASCADE", self._names.pop(url))
 
-    def close(self) -> None:
-        for name in list(self._names):
-            self._drop_schema(name)
+    def _cut_others(self, connection: psycopg.Connection) -> None:
+        """Leave them: the database is its owner's, and other connections are not ours."""
 
-    def _drop_schema(self, name: str) -> None:
-        self._names.remove(name)
-        self._execute("DROP SCHEMA IF EXISTS {} CASCADE", name)
+
+def filled_tables(connection: psycopg.Connection) -> list[str]:
+    """Return the tables in the connection's schema that hold rows, without Alembic's."""
+    names = connection.execute(
+        "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename <> 'alembic_version'"
+    ).fetchall()
+    queries = [
+        sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})").format(sql.Literal(name), sql.Identifier(name))
+        for (name,) in names
+    ]
+    return [str(name) for (name,) in connection.execute(sql.SQL(" UNION ALL ").join(queries))]
+
+
+def shape(connection: psycopg.Connection) -> str:
+    """Return a text that differs when columns, indexes, constraints or the migration do; empty without tables."""
+    row = connection.execute(SHAPE).fetchone()
+    if row is None or row[0] is None:
+        return ""
+    return f"{row}{connection.execute('SELECT version_num FROM alembic_version').fetchall()}"
+
+
+SHAPE = """
+SELECT string_agg(line, ';' ORDER BY line) FROM (
+  SELECT format('%s %s %s %s %s', relation.relname, relation.relkind, attname, atttypid, attnotnull) AS line
+  FROM pg_class AS relation LEFT JOIN pg_attribute ON attrelid = relation.oid AND attnum > 0
+  WHERE relnamespace = current_schema()::regnamespace
+  UNION ALL
+  SELECT format('%s %s', conrelid::regclass, conname) FROM pg_constraint
+  WHERE connamespace = current_schema()::regnamespace
+) AS lines
+"""
 
 
 def own_databases(url: str) -> PostgresDatabases:
