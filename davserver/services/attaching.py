@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from davserver.crypto.envelope import Envelope
 from davserver.crypto.segments import Random
 from davserver.db.rows import TRASH_ID, BlobRow, ResourceRow, RevisionRow, TrashEntryRow
+from davserver.db.statements import Statement
 from davserver.domain.clock import HOUR, Micros
 from davserver.domain.resource import Resource
 from davserver.services.changes import (
@@ -56,9 +57,12 @@ class SealedContent:
     checksums: str
 
 
-_INSERT_BLOB = insert(BlobRow)
-_INSERT_REVISION = insert(RevisionRow)
-_SET_REVISION = (
+_INSERT_BLOB = Statement(insert(BlobRow), columns=BlobRow.__table__.columns.keys())
+_INSERT_REVISION = Statement(
+    insert(RevisionRow),
+    columns=("owner_id", "id", "blob_id", "size", "etag", "content_type", "checksums", "created_at"),
+)
+_SET_REVISION = Statement(
     update(ResourceRow)
     .where(ResourceRow.owner_id == bindparam("b_owner"), ResourceRow.id == bindparam("b_id"))
     .values(revision_id=bindparam("b_revision"), modified_at=bindparam("b_modified"))
@@ -97,7 +101,7 @@ def attach(
         change.use(content.size)
     else:
         params = {"b_owner": change.owner_id, "b_id": target.id, "b_revision": revision_id, "b_modified": modified_at}
-        change.unit.connection.execute(_SET_REVISION, params)
+        _SET_REVISION.run(change.unit.connection, params)
         freed = _keep_or_release(change, chain, target, revision_id + 2, keep)
         change.use(content.size - freed)
     return resolve(change.unit.connection, change.owner_id, chain.path)
@@ -108,8 +112,8 @@ def _insert_revision(
 ) -> None:
     connection = change.unit.connection
     envelope = content.envelope
-    connection.execute(
-        _INSERT_BLOB,
+    _INSERT_BLOB.run(
+        connection,
         {
             "id": envelope.blob_id,
             "owner_id": change.owner_id,
@@ -123,8 +127,8 @@ def _insert_revision(
             "created_at": change.now,
         },
     )
-    connection.execute(
-        _INSERT_REVISION,
+    _INSERT_REVISION.run(
+        connection,
         {
             "owner_id": change.owner_id,
             "id": revision_id,

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row
-
 from davserver.crypto.envelope import Envelope
 from davserver.crypto.keyring import KeyRing
 from davserver.crypto.segments import open_range
@@ -30,7 +28,7 @@ class SealedBlob:
         return self.envelope.blob_id
 
 
-def sealed_blob(row: Row[tuple[Any, ...]]) -> SealedBlob:
+def sealed_blob(row: Any) -> SealedBlob:
     """A frozen value of a row that has the columns of the blob table."""
     envelope = Envelope(row.id, row.key_id, row.wrapped_key, row.segment_size)
     return SealedBlob(envelope, row.size, row.sealed_size, row.header, row.sealed)

@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from davserver.db.rows import TRASH_ID, BlobRow, ResourceRow, RevisionRow, TrashEntryRow, TreeRow, UserRow
+from davserver.db.statements import Statement
 from davserver.db.units import Unit
 from davserver.domain.clock import Micros
 from davserver.domain.errors import QuotaExceeded
@@ -50,7 +51,7 @@ class Change:
         """The first of `count` fresh ids."""
         first = self.next_id
         self.next_id += count
-        self.unit.connection.execute(_SET_NEXT_ID, {"b_owner": self.owner_id, "b_next": self.next_id})
+        _SET_NEXT_ID.run(self.unit.connection, {"b_owner": self.owner_id, "b_next": self.next_id})
         return first
 
     def use(self, delta: int) -> None:
@@ -61,32 +62,36 @@ class Change:
                 raise QuotaExceeded
         if delta:
             self.used_bytes += delta
-            self.unit.connection.execute(_ADD_USED, {"b_owner": self.owner_id, "b_delta": delta})
+            _ADD_USED.run(self.unit.connection, {"b_owner": self.owner_id, "b_delta": delta})
 
 
-_OPEN = (
+_OPEN = Statement(
     update(TreeRow)
     .where(TreeRow.owner_id == bindparam("b_owner"))
     .values(version=TreeRow.version + 1, next_id=TreeRow.next_id + bindparam("b_ids"))
     .returning(TreeRow.next_id, TreeRow.used_bytes)
 )
-_SET_NEXT_ID = update(TreeRow).where(TreeRow.owner_id == bindparam("b_owner")).values(next_id=bindparam("b_next"))
-_ADD_USED = (
+_SET_NEXT_ID = Statement(
+    update(TreeRow).where(TreeRow.owner_id == bindparam("b_owner")).values(next_id=bindparam("b_next"))
+)
+_ADD_USED = Statement(
     update(TreeRow)
     .where(TreeRow.owner_id == bindparam("b_owner"))
     .values(used_bytes=TreeRow.used_bytes + bindparam("b_delta"))
 )
-_READ_SETTINGS = select(UserRow.quota_bytes, UserRow.trash_retention).where(UserRow.id == bindparam("b_owner"))
+_READ_SETTINGS = Statement(
+    select(UserRow.quota_bytes, UserRow.trash_retention).where(UserRow.id == bindparam("b_owner"))
+)
 
 
 def open_change(unit: Unit, owner_id: int, now: Micros, *, ids: int = 0) -> Change:
     """Become the one writer of the owner's tree until the unit ends, with `ids` fresh ids from `Change.next_id - ids` on."""
-    row = unit.connection.execute(_OPEN, {"b_owner": owner_id, "b_ids": ids}).one()
-    settings = unit.connection.execute(_READ_SETTINGS, {"b_owner": owner_id}).one()
-    return Change(unit, owner_id, now, row.next_id, row.used_bytes, settings.quota_bytes, settings.trash_retention)
+    next_id, used_bytes = _OPEN.one(unit.connection, {"b_owner": owner_id, "b_ids": ids})
+    quota_bytes, trash_retention = _READ_SETTINGS.one(unit.connection, {"b_owner": owner_id})
+    return Change(unit, owner_id, now, next_id, used_bytes, quota_bytes, trash_retention)
 
 
-_TOUCH = (
+_TOUCH = Statement(
     update(ResourceRow)
     .where(ResourceRow.owner_id == bindparam("b_owner"), ResourceRow.id == bindparam("b_id"))
     .values(modified_at=bindparam("b_now"))
@@ -105,7 +110,7 @@ def touch_trash(change: Change) -> None:
 
 def _touch(change: Change, resource_id: int) -> None:
     params = {"b_owner": change.owner_id, "b_id": resource_id, "b_now": change.now}
-    change.unit.connection.execute(_TOUCH, params)
+    _TOUCH.run(change.unit.connection, params)
 
 
 def insert_resource(
@@ -119,8 +124,8 @@ def insert_resource(
     modified_at: Micros,
 ) -> None:
     """Add a member to a collection."""
-    change.unit.connection.execute(
-        _INSERT_RESOURCE,
+    _INSERT_RESOURCE.run(
+        change.unit.connection,
         {
             "owner_id": change.owner_id,
             "id": resource_id,
@@ -134,10 +139,13 @@ def insert_resource(
     )
 
 
-_INSERT_RESOURCE = insert(ResourceRow)
+_INSERT_RESOURCE = Statement(
+    insert(ResourceRow),
+    columns=("owner_id", "id", "parent_id", "name", "name_key", "revision_id", "created_at", "modified_at"),
+)
 
 
-_SET_PLACE = (
+_SET_PLACE = Statement(
     update(ResourceRow)
     .where(ResourceRow.owner_id == bindparam("b_owner"), ResourceRow.id == bindparam("b_id"))
     .values(parent_id=bindparam("b_parent"), name=bindparam("b_name"), name_key=bindparam("b_key"))
@@ -147,7 +155,8 @@ _SET_PLACE = (
 def set_place(change: Change, resource_id: int, parent_id: int, name: str) -> None:
     """Make a resource the member `name` of a collection, with all below it: one row, however much that is."""
     params = {"b_owner": change.owner_id, "b_id": resource_id}
-    change.unit.connection.execute(_SET_PLACE, {**params, "b_parent": parent_id, "b_name": name, "b_key": key_of(name)})
+    place = {"b_parent": parent_id, "b_name": name, "b_key": key_of(name)}
+    _SET_PLACE.run(change.unit.connection, {**params, **place})
 
 
 def discard(change: Change, path: ResourcePath, resource: Resource, retention: Micros) -> None:

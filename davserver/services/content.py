@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from davserver.crypto.envelope import new_envelope
 from davserver.crypto.keyring import KeyRing
 from davserver.crypto.segments import DEFAULT_SEGMENT_SIZE, BytesLike, Random, Sealer
 from davserver.db.rows import BlobRow
+from davserver.db.statements import Statement
 from davserver.db.units import Database
 from davserver.domain.clock import HOUR, Clock, Micros
 from davserver.domain.conditions import NO_CONDITIONS, Preconditions
@@ -45,6 +46,10 @@ from davserver.stores.base import Store, blob_key
 __all__ = ["Body", "Content", "ContentSettings", "PutDetails", "Stored"]
 
 log = logging.getLogger(__name__)
+
+_BLOB: Final = Statement(
+    select(BlobRow.__table__).where(BlobRow.id == bindparam("b_id"), BlobRow.owner_id == bindparam("b_owner"))
+)
 
 BLOCK: Final = 1 << 20
 """Bytes asked of a body at a time."""
@@ -169,9 +174,7 @@ class Content:
 
     def _open(self, principal: Principal, revision: Revision, start: int, stop: int) -> Iterator[bytes]:
         with self._database.read() as connection:
-            row = connection.execute(
-                select(BlobRow.__table__).where(BlobRow.id == revision.blob_id, BlobRow.owner_id == principal.owner_id)
-            ).first()
+            row = _BLOB.first(connection, {"b_id": revision.blob_id, "b_owner": principal.owner_id})
         if row is None:
             log.error("revision %d refers to blob %s, which has no row", revision.id, revision.blob_id)
             raise BlobMissing

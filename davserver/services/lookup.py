@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, text
 
 from davserver.db.rows import ROOT_ID, TRASH_ID
+from davserver.db.statements import Statement
 from davserver.domain.errors import NotFound
 from davserver.domain.paths import ResourcePath
 from davserver.domain.resource import Resource, Revision
@@ -65,30 +66,32 @@ class Chain:
 
 
 @cache
-def _walk_statement(dialect: str) -> TextClause:
+def _walk_statement(dialect: str) -> Statement:
     # One recursive query whatever the depth; the names come as one JSON array, which both databases read.
     name = (
         "CAST(:keys AS jsonb) ->> w.depth" if dialect == "postgresql" else "json_extract(:keys, '$[' || w.depth || ']')"
     )
-    return text(
+    sql = (
         f"WITH RECURSIVE w(depth, id) AS (SELECT 0, CAST({ROOT_ID} AS bigint) UNION ALL"
         " SELECT w.depth + 1, m.id FROM w JOIN resource m"
         f" ON m.owner_id = :owner AND m.parent_id = w.id AND m.name_key = {name})"
         f" SELECT {COLUMNS} FROM w JOIN resource r ON r.owner_id = :owner AND r.id = w.id {REVISION_JOIN} ORDER BY w.depth"
     )
+    return Statement(text(sql))
 
 
 def resolve(connection: Connection, owner_id: int, path: ResourcePath) -> Chain:
     """Find as much of `path` as exists, in one query."""
-    rows = connection.execute(
-        _walk_statement(connection.dialect.name), {"owner": owner_id, "keys": json.dumps(path.keys, ensure_ascii=False)}
-    )
+    names = json.dumps(path.keys, ensure_ascii=False)
+    rows = _walk_statement(connection.dialect.name).rows(connection, {"owner": owner_id, "keys": names})
     return Chain(path, tuple(map(resource_of, rows)))
 
 
-_MEMBERS = text(
-    f"SELECT {COLUMNS} FROM resource r {REVISION_JOIN}"
-    " WHERE r.owner_id = :owner AND r.parent_id = :parent ORDER BY r.name_key"
+_MEMBERS = Statement(
+    text(
+        f"SELECT {COLUMNS} FROM resource r {REVISION_JOIN}"
+        " WHERE r.owner_id = :owner AND r.parent_id = :parent ORDER BY r.name_key"
+    )
 )
 
 SUBTREE: Final = (
@@ -106,7 +109,7 @@ _DESCENDANTS = text(
 
 def members_of(connection: Connection, collection: Resource) -> Iterable[Resource]:
     """The members of a collection, in the order of their names."""
-    return map(resource_of, connection.execute(_MEMBERS, {"owner": collection.owner_id, "parent": collection.id}))
+    return map(resource_of, _MEMBERS.rows(connection, {"owner": collection.owner_id, "parent": collection.id}))
 
 
 def descendants_of(connection: Connection, collection: Resource) -> Iterable[Resource]:
