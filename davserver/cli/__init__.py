@@ -10,7 +10,7 @@ from typing import Final
 
 from davserver.cli.failures import CannotServe, explain
 from davserver.config import Config, load
-from davserver.config.kinds import parse_size
+from davserver.config.kinds import parse_duration, parse_size
 from davserver.domain.errors import ConfigError, DavserverError
 
 EXIT_FAILED: Final = 1
@@ -61,6 +61,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     verify.add_argument("--deep", action="store_true", help="open every segment of every file")
     verify.add_argument("--repair", action="store_true", help="mend what can be mended without a loss")
+    _add_trash_commands(_group(commands, "trash", "Look into a user's trash, restore and purge."))
+    _add_job_commands(_group(commands, "jobs", "Look at background work."))
+    worker = _add(
+        commands, "worker", _worker, "Do background work until SIGTERM or Ctrl-C: with Redis as a Celery worker.",
+        "davserver worker --beat",
+    )  # fmt: skip
+    worker.add_argument("--beat", action="store_true", help="also send out what recurs (one worker is enough)")
+    worker.add_argument("--processes", type=int, metavar="N", help="with Redis: processes (default: one per core)")
     show = _group(commands, "config", "Look at the configuration.")
     _add(
         show, "show", _config_show, "Print every setting, its value and where it came from.",
@@ -93,6 +101,40 @@ def _add_user_commands(users: "argparse._SubParsersAction[argparse.ArgumentParse
         parser.add_argument("name", metavar="NAME")
 
 
+def _add_trash_commands(trash: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    listing = _add(trash, "list", _trash, "List what is in a user's trash.", "davserver trash list ada")
+    restore = _add(
+        trash, "restore", _trash, "Bring something back to where it was.",
+        'davserver trash restore ada "report (2).pdf" --to /old/report.pdf',
+    )  # fmt: skip
+    purge = _add(
+        trash, "purge", _trash, "Remove something in the trash for good.", "davserver trash purge ada photos/2001"
+    )
+    empty = _add(trash, "empty", _trash, "Remove all that is in the trash for good.", "davserver trash empty ada")
+    settings = _add(
+        trash, "settings", _trash, "Show or change how a user's trash works.", "davserver trash settings ada --hide"
+    )
+    for parser in (listing, restore, purge, empty, settings):
+        parser.add_argument("user", metavar="USER")
+    restore.add_argument("entry", metavar="ENTRY", help="its name in the trash")
+    restore.add_argument("--to", metavar="PATH", help="another place")
+    restore.add_argument("--overwrite", action="store_true", help="what stands there goes to the trash")
+    purge.add_argument("entry", metavar="ENTRY", help="its name in the trash, or a path below it")
+    settings.add_argument(
+        "--keep", type=_duration_or_server, metavar="TIME", help="such as 12h, within the server's; or: server"
+    )
+    shown = settings.add_mutually_exclusive_group()
+    shown.add_argument("--hide", dest="hidden", action="store_true", default=None, help="leave it out of listings")
+    shown.add_argument("--show", dest="hidden", action="store_false", help="list it")
+
+
+def _add_job_commands(jobs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    _add(jobs, "list", _jobs, "List what is to be done, what failed first.", "davserver jobs list")
+    retry = _add(jobs, "retry", _jobs, "Try again now what failed.", "davserver jobs retry 42")
+    retry.add_argument("id", metavar="ID", type=int, nargs="?", help="this one alone (default: all that failed)")
+    _add(jobs, "run", _jobs, "Do here and now what is due.", "davserver jobs run")
+
+
 def _group(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str
 ) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
@@ -119,6 +161,13 @@ def _size(text: str) -> int:
         return parse_size(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 10G") from None
+
+
+def _duration_or_server(text: str) -> int | str:
+    try:
+        return text if text == "server" else parse_duration(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 12h") from None
 
 
 def _serve(_: argparse.Namespace, config: Config) -> int:
@@ -159,6 +208,24 @@ def _verify(options: argparse.Namespace, config: Config) -> int:
     from davserver.cli import verify  # noqa: PLC0415
 
     return verify.run(options, config)
+
+
+def _trash(options: argparse.Namespace, config: Config) -> int:
+    from davserver.cli import trash  # noqa: PLC0415
+
+    return trash.run(options, config)
+
+
+def _jobs(options: argparse.Namespace, config: Config) -> int:
+    from davserver.cli import jobs  # noqa: PLC0415
+
+    return jobs.run(options, config)
+
+
+def _worker(options: argparse.Namespace, config: Config) -> int:
+    from davserver.cli import jobs  # noqa: PLC0415
+
+    return jobs.worker(options, config)
 
 
 def _config_show(_: argparse.Namespace, config: Config) -> int:
