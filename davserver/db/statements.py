@@ -68,10 +68,10 @@ class Statement:
         given: Any = values if order is None else tuple([values[name] for name in order])
         cursor = connection.connection.cursor()
         try:
-            for tell in connection.dispatch.before_cursor_execute:
+            for tell in connection.dispatch.before_cursor_execute or ():
                 sql, given = tell(connection, cursor, sql, given, None, False)  # noqa: FBT003 - SQLAlchemy's own signature
             cursor.execute(sql, given)
-            for tell in connection.dispatch.after_cursor_execute:
+            for tell in connection.dispatch.after_cursor_execute or ():
                 tell(connection, cursor, sql, given, None, False)  # noqa: FBT003 - the same
         except connection.dialect.loaded_dbapi.Error as error:
             raise _translated(connection, cursor, sql, given, error) from error

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, delete, insert, text, update
 
 from davserver.db.rows import PropertyRow, ResourceRow
+from davserver.db.statements import Statement
 from davserver.db.units import Database
 from davserver.domain.clock import Clock, Micros
 from davserver.domain.conditions import NO_CONDITIONS, Preconditions
@@ -92,13 +93,17 @@ _OF_SUBTREE = text(
     f"{SUBTREE} SELECT d.resource_id, d.namespace, d.name, d.xml FROM sub"
     " JOIN property d ON d.owner_id = :owner AND d.resource_id = sub.id ORDER BY d.resource_id, d.namespace, d.name"
 )
-_QUERIES = {Depth.ZERO: _OF_ONE, Depth.ONE: _OF_MEMBERS, Depth.INFINITY: _OF_SUBTREE}
+_QUERIES = {
+    Depth.ZERO: Statement(_OF_ONE),
+    Depth.ONE: Statement(_OF_MEMBERS),
+    Depth.INFINITY: Statement(_OF_SUBTREE),
+}
 
 
 def dead_properties(connection: Connection, top: Resource, depth: Depth) -> dict[int, tuple[DeadProperty, ...]]:
     """The dead properties of a resource and, as deep as asked, of what is below it, by the id of the resource. One query."""
     found: dict[int, tuple[DeadProperty, ...]] = {}
-    rows = connection.execute(_QUERIES[depth], {"owner": top.owner_id, "root": top.id})
+    rows = _QUERIES[depth].rows(connection, {"owner": top.owner_id, "root": top.id})
     for resource_id, namespace, name, xml in rows:
         found[resource_id] = (*found.get(resource_id, ()), DeadProperty(PropertyName(namespace, name), xml))
     return found
