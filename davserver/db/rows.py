@@ -37,6 +37,9 @@ TRASH_ID: Final = 2
 FIRST_FREE_ID: Final = 3
 
 
+_FOUND: Final = "verdict in ('infected', 'released')"
+
+
 class Base(DeclarativeBase):
     """All tables, with names for every constraint so that migrations can speak of them."""
 
@@ -114,6 +117,15 @@ class RevisionRow(Base):
     """One state of a file's bytes; never updated but for what is learned about it (its scan)."""
 
     __tablename__ = "revision"
+    __table_args__ = (
+        Index(None, "signature_version", "scanned_at"),
+        # So few that an administrator can look at all of them.
+        Index("ix_revision_found", "owner_id", "id", sqlite_where=text(_FOUND), postgresql_where=text(_FOUND)),
+        CheckConstraint(
+            "verdict in ('clean', 'infected', 'released', 'waiting', 'too_large', 'failed', 'no_scanner', 'empty')",
+            name="verdict",
+        ),
+    )
 
     owner_id: Mapped[int] = mapped_column(ForeignKey("tree.owner_id"), primary_key=True, autoincrement=False)
     id: Mapped[int] = mapped_column(BigInt, primary_key=True, autoincrement=False)
@@ -123,6 +135,13 @@ class RevisionRow(Base):
     content_type: Mapped[str] = mapped_column(Text)
     checksums: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[int] = mapped_column(BigInt)
+    verdict: Mapped[str] = mapped_column(Text, default="no_scanner")
+    """`davserver.domain.verdict.Verdict`."""
+    signature: Mapped[str | None] = mapped_column(Text)
+    """The name of what was found, while the verdict is infected or released."""
+    signature_version: Mapped[str | None] = mapped_column(Bytewise, default="")
+    """What scanned it last: program and signatures. Empty before that; None when there is nothing to scan."""
+    scanned_at: Mapped[int | None] = mapped_column(BigInt)
 
 
 class ResourceRow(Base):

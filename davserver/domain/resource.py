@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from davserver.domain.clock import Micros
+from davserver.domain.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class Revision:
     checksums: str
     """As clients of ownCloud's kind write them: ``SHA1:<hex> MD5:<hex>``; empty when none is known."""
     created_at: Micros
+    verdict: Verdict = Verdict.NO_SCANNER
+    """What is known of viruses in it; the one thing that changes."""
 
 
 @dataclass(frozen=True, slots=True)

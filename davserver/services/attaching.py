@@ -11,6 +11,8 @@ from davserver.db.rows import TRASH_ID, BlobRow, ResourceRow, RevisionRow, Trash
 from davserver.db.statements import Statement
 from davserver.domain.clock import HOUR, Micros
 from davserver.domain.resource import Resource
+from davserver.domain.verdict import Verdict
+from davserver.jobs.outbox import enqueue
 from davserver.services.changes import (
     Change,
     free_name_in_trash,
@@ -22,6 +24,8 @@ from davserver.services.changes import (
 from davserver.services.lookup import Chain, resolve
 
 DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
+SCAN: Final = "scan"
+"""The job that scans one revision for viruses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,10 @@ class SealedContent:
 _INSERT_BLOB = Statement(insert(BlobRow), columns=BlobRow.__table__.columns.keys())
 _INSERT_REVISION = Statement(
     insert(RevisionRow),
-    columns=("owner_id", "id", "blob_id", "size", "etag", "content_type", "checksums", "created_at"),
+    columns=(
+        *("owner_id", "id", "blob_id", "size", "etag", "content_type", "checksums", "created_at"),
+        *("verdict", "signature_version"),
+    ),
 )
 _SET_REVISION = Statement(
     update(ResourceRow)
@@ -76,14 +83,16 @@ def attach(
     details: PutDetails,
     keep: KeepReplaced,
     random: Random,
+    *,
+    scans: bool = False,
 ) -> Chain:
     """Make `content` the file at `chain.path`, which exists or whose parent does. Raises `QuotaExceeded`.
 
-    Returns the chain as it is afterwards.
+    Returns the chain as it is afterwards. With `scans`, a job is left that scans the content for viruses.
     """
     target = chain.target
     revision_id = change.take_ids(3)
-    _insert_revision(change, revision_id, content, details, random)
+    _insert_revision(change, revision_id, content, details, random, scans=scans)
     modified_at = change.now if details.modified_at is None else details.modified_at
     if target is None:
         parent = chain.parent
@@ -108,7 +117,7 @@ def attach(
 
 
 def _insert_revision(
-    change: Change, revision_id: int, content: SealedContent, details: PutDetails, random: Random
+    change: Change, revision_id: int, content: SealedContent, details: PutDetails, random: Random, *, scans: bool
 ) -> None:
     connection = change.unit.connection
     envelope = content.envelope
@@ -138,8 +147,19 @@ def _insert_revision(
             "content_type": details.content_type or DEFAULT_CONTENT_TYPE,
             "checksums": content.checksums,
             "created_at": change.now,
+            **_before_a_scan(change, revision_id, content, scans=scans),
         },
     )
+
+
+def _before_a_scan(change: Change, revision_id: int, content: SealedContent, *, scans: bool) -> dict[str, str | None]:
+    """What is known of the scan of a new revision, which is caused here when there is somebody who scans."""
+    if content.size == 0:
+        return {"verdict": Verdict.EMPTY.value, "signature_version": None}
+    if not scans:
+        return {"verdict": Verdict.NO_SCANNER.value, "signature_version": ""}
+    enqueue(change.unit, SCAN, {"owner_id": change.owner_id, "revision_id": revision_id}, change.now)
+    return {"verdict": Verdict.WAITING.value, "signature_version": ""}
 
 
 def _keep_or_release(change: Change, chain: Chain, target: Resource, kept_id: int, keep: KeepReplaced) -> int:

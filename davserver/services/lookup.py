@@ -13,18 +13,22 @@ from davserver.db.statements import Statement
 from davserver.domain.errors import NotFound
 from davserver.domain.paths import ResourcePath
 from davserver.domain.resource import Resource, Revision
+from davserver.domain.verdict import Verdict
 
 COLUMNS: Final = (
     "r.owner_id, r.id, r.parent_id, r.name, r.created_at, r.modified_at,"
-    " v.id, v.blob_id, v.size, v.etag, v.content_type, v.checksums, v.created_at"
+    " v.id, v.blob_id, v.size, v.etag, v.content_type, v.checksums, v.created_at, v.verdict"
 )
 """What `resource_of` reads, in order."""
+_VERDICTS: Final = {verdict.value: verdict for verdict in Verdict}
 REVISION_JOIN: Final = "LEFT JOIN revision v ON v.owner_id = r.owner_id AND v.id = r.revision_id"
 
 
 def resource_of(row: Sequence[Any]) -> Resource:
     """A frozen value of the first columns of `row`, which are `COLUMNS`."""
-    revision = None if row[6] is None else Revision(row[6], row[7], row[8], row[9], row[10], row[11], row[12])
+    revision = None
+    if row[6] is not None:
+        revision = Revision(row[6], row[7], row[8], row[9], row[10], row[11], row[12], _VERDICTS[row[13]])
     return Resource(row[0], row[1], row[2], row[3], row[4], row[5], revision)
 
 

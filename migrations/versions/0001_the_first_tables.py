@@ -99,12 +99,19 @@ def upgrade() -> None:
     sa.Column('content_type', sa.Text(), nullable=False),
     sa.Column('checksums', sa.Text(), nullable=False),
     sa.Column('created_at', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('verdict', sa.Text(), nullable=False),
+    sa.Column('signature', sa.Text(), nullable=True),
+    sa.Column('signature_version', sa.Text().with_variant(sa.Text(collation='C'), 'postgresql'), nullable=True),
+    sa.Column('scanned_at', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.CheckConstraint("verdict in ('clean', 'infected', 'released', 'waiting', 'too_large', 'failed', 'no_scanner', 'empty')", name=op.f('ck_revision_verdict')),
     sa.ForeignKeyConstraint(['blob_id'], ['blob.id'], name=op.f('fk_revision_blob_id')),
     sa.ForeignKeyConstraint(['owner_id'], ['tree.owner_id'], name=op.f('fk_revision_owner_id')),
     sa.PrimaryKeyConstraint('owner_id', 'id', name=op.f('pk_revision'))
     )
     with op.batch_alter_table('revision', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_revision_blob_id'), ['blob_id'], unique=False)
+        batch_op.create_index('ix_revision_found', ['owner_id', 'id'], unique=False, sqlite_where=sa.text("verdict in ('infected', 'released')"), postgresql_where=sa.text("verdict in ('infected', 'released')"))
+        batch_op.create_index(batch_op.f('ix_revision_signature_version_scanned_at'), ['signature_version', 'scanned_at'], unique=False)
 
     op.create_table('resource',
     sa.Column('owner_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
@@ -195,6 +202,8 @@ def downgrade() -> None:
 
     op.drop_table('resource')
     with op.batch_alter_table('revision', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_revision_signature_version_scanned_at'))
+        batch_op.drop_index('ix_revision_found', sqlite_where=sa.text("verdict in ('infected', 'released')"), postgresql_where=sa.text("verdict in ('infected', 'released')"))
         batch_op.drop_index(batch_op.f('ix_revision_blob_id'))
 
     op.drop_table('revision')
