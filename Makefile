@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input install
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
 	--python-version 3.11 pyproject.toml --group build
-# What pytest gets on top, as in `make test PYTEST='-k lock -x'`.
+# What pytest gets on top, as in `make test PYTEST='-k lock -x'`; '-n 0' runs all in one process.
 PYTEST ?=
 
 .DEFAULT_GOAL := help
@@ -28,7 +28,7 @@ run: install
 test: .venv/.tests
 	@scripts/debian-packages
 	$(static)
-	@$(BIN)/python -m pytest $(PYTEST)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST)
 
 check: .venv/.tests
 	$(static)
