@@ -17,13 +17,17 @@ from davserver.domain.clock import SECOND, Micros
 from davserver.domain.errors import UnprocessableProperty
 from davserver.domain.property import DAV, PropertyName
 from davserver.domain.resource import Usage
+from davserver.domain.trash import Discarded
 from davserver.services.listing import Entry
 from providers.media import type_to_show
 from providers.times import FIRST, LAST, http_date, iso_date, parse_unix_seconds
+from providers.verdicts import verdict_properties
 from providers.xml import SUPPORTED_LOCK, render_lock_discovery
 
 WIN32: Final = "urn:schemas-microsoft-com:"
 OWNCLOUD: Final = "http://owncloud.org/ns"
+OURS: Final = "urn:davserver:"
+"""Of the properties that tell of the trash and of scans for viruses; docs/trash.md and docs/scanning.md."""
 COLLECTION_TYPE: Final = "httpd/unix-directory"
 """What Apache's mod_dav tells as the type of a collection; desktop clients know it."""
 _MOST: Final = 2**63 - 1
@@ -135,10 +139,21 @@ def _checksums(entry: Entry, _: View) -> str:
     return f'<oc:checksums xmlns:oc="{OWNCLOUD}">{known}</oc:checksums>'
 
 
+def _trash(name: str, of: Callable[[Discarded, View], str]) -> Show:
+    def show(entry: Entry, view: View) -> str:
+        if entry.discarded is None:
+            return ""
+        return f'<V:{name} xmlns:V="{OURS}">{of(entry.discarded, view)}</V:{name}>'
+
+    return show
+
+
 DISPLAYNAME: Final = PropertyName(DAV, "displayname")
 """Live with a twist: the name, unless a client set another, which is stored as a dead property (RFC 4918 section 15.2)."""
 LOCKDISCOVERY: Final = PropertyName(DAV, "lockdiscovery")
 QUOTA: Final = frozenset({PropertyName(DAV, "quota-available-bytes"), PropertyName(DAV, "quota-used-bytes")})
+
+SCANS: Final[dict[PropertyName, Show]] = dict(verdict_properties(OURS))
 
 IN_ALLPROP: Final[dict[PropertyName, Show]] = {
     PropertyName(DAV, "creationdate"): _creationdate,
@@ -157,6 +172,11 @@ BY_NAME: Final[dict[PropertyName, Show]] = {
     LOCKDISCOVERY: _lockdiscovery,
     PropertyName(DAV, "quota-available-bytes"): _quota_available,
     PropertyName(DAV, "quota-used-bytes"): _quota_used,
+    PropertyName(OURS, "origin"): _trash("origin", lambda d, view: escape(view.base + d.origin.encoded)),
+    PropertyName(OURS, "discarded-at"): _trash("discarded-at", lambda d, _: iso_date(d.discarded_at // SECOND)),
+    PropertyName(OURS, "purge-at"): _trash("purge-at", lambda d, _: iso_date(d.purge_at // SECOND)),
+    PropertyName(OURS, "reason"): _trash("reason", lambda d, _: "replaced" if d.is_replaced else "deleted"),
+    **SCANS,
 }
 """Those that are shown when asked for, and told by `propname`."""
 
