@@ -43,7 +43,7 @@ class Uploads:
             now = self._clock()
             open_change(unit, owner_id, now)
             left = room_left(unit.connection, owner_id)
-            if left is not None and (length or 0) > left:
+            if length and left is not None and length > left:
                 raise QuotaExceeded
             unit.connection.execute(
                 insert(UploadRow),
