@@ -21,19 +21,26 @@ from davserver.db.rows import BlobRow
 from davserver.db.units import Database
 from davserver.domain.clock import SECOND, Clock, system_clock
 from davserver.domain.errors import ConfigError
+from davserver.domain.verdict import Verdict
 from davserver.jobs.bell import Bell
 from davserver.jobs.queue import Queue
 from davserver.jobs.recurring import Recurring
 from davserver.jobs.runner import Runner
+from davserver.scanning.base import Scanner
+from davserver.scanning.none import NoScanner
 from davserver.services.accounts import Accounts
 from davserver.services.attaching import KeepReplaced
 from davserver.services.content import Content, ContentSettings
 from davserver.services.locks import Locks
 from davserver.services.passwords import PasswordHasher
 from davserver.services.properties import Properties
+from davserver.services.quarantine import Quarantine
+from davserver.services.scans import PERIODS as SCAN_PERIODS
+from davserver.services.scans import Scans, ScanSettings
 from davserver.services.trash import Trash
 from davserver.services.tree import Tree, TreeSettings
-from davserver.services.upkeep import PERIODS, Upkeep
+from davserver.services.upkeep import PERIODS as UPKEEP_PERIODS
+from davserver.services.upkeep import Upkeep
 from davserver.stores.base import Store
 
 log = logging.getLogger(__name__)
@@ -61,6 +68,7 @@ class Services:
     locks: Locks
     properties: Properties
     trash: Trash
+    quarantine: Quarantine
     queue: Queue
     runner: Runner
     bell: Bell
@@ -85,12 +93,18 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
         inline_limit=config.inline_limit,
         segment_size=config.segment_size,
         keep_replaced=KeepReplaced(config.replaced_retention * SECOND, config.replaced_count),
+        scans=config.clamav_host is not None,
+        held=_held(config),
     )
     content = Content(database, store, keyring, clock, random, content_settings)
     tree_settings = TreeSettings(config.trash_retention * SECOND)
     tree = Tree(database, clock, tree_settings, store.free_bytes)
     queue = Queue(database, clock, random)
-    runner = Runner(queue, Recurring(database, clock, PERIODS), Upkeep(database, store, clock).handlers)
+    upkeep = Upkeep(database, store, clock)
+    scan_settings = ScanSettings(config.scan_max_size, config.scan_again_per_hour)
+    scans = Scans(database, store, keyring, clock, open_scanner(config), scan_settings)
+    recurring = Recurring(database, clock, {**UPKEEP_PERIODS, **SCAN_PERIODS})
+    runner = Runner(queue, recurring, {**upkeep.handlers, **scans.handlers})
     bell = _bell(config, queue, runner)
     database.ring_with(bell.ring)
     return Services(
@@ -104,6 +118,7 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
         locks=Locks(database, clock, random, content),
         properties=Properties(database, clock),
         trash=Trash(database, clock, tree, tree_settings),
+        quarantine=Quarantine(database, clock),
         queue=queue,
         runner=runner,
         bell=bell,
@@ -163,6 +178,21 @@ def open_store(config: Config) -> Store:
         secure=config.minio_secure,
         region=config.minio_region,
     )
+
+
+def open_scanner(config: Config) -> Scanner:
+    """Who scans for viruses: clamd when its host is set, else nobody."""
+    if config.clamav_host is None:
+        return NoScanner()
+    from davserver.scanning.clamd import ClamdScanner  # noqa: PLC0415 - each variant loads what it needs
+
+    return ClamdScanner(config.clamav_host, config.clamav_port)
+
+
+def _held(config: Config) -> frozenset[Verdict]:
+    """The verdicts of files that are not served, besides infected ones."""
+    unscanned = {Verdict.WAITING, Verdict.FAILED, Verdict.NO_SCANNER} if config.scan_unscanned == "hold" else set()
+    return frozenset(unscanned | ({Verdict.TOO_LARGE} if config.scan_too_large == "hold" else set()))
 
 
 def check(services: Services) -> None:

@@ -63,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     verify.add_argument("--repair", action="store_true", help="mend what can be mended without a loss")
     _add_trash_commands(_group(commands, "trash", "Look into a user's trash, restore and purge."))
     _add_job_commands(_group(commands, "jobs", "Look at background work."))
+    _add_scan_commands(_group(commands, "scan", "Look at what was found by scans for viruses."))
     worker = _add(
         commands, "worker", _worker, "Do background work until SIGTERM or Ctrl-C: with Redis as a Celery worker.",
         "davserver worker --beat",
@@ -133,6 +134,19 @@ def _add_job_commands(jobs: "argparse._SubParsersAction[argparse.ArgumentParser]
     retry = _add(jobs, "retry", _jobs, "Try again now what failed.", "davserver jobs retry 42")
     retry.add_argument("id", metavar="ID", type=int, nargs="?", help="this one alone (default: all that failed)")
     _add(jobs, "run", _jobs, "Do here and now what is due.", "davserver jobs run")
+
+
+def _add_scan_commands(scans: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    _add(scans, "status", _scan, "Say what scans, and how many contents have which verdict.", "davserver scan status")
+    _add(scans, "list", _scan, "List all files that a virus was found in.", "davserver scan list")
+    release = _add(
+        scans, "release", _scan, "Let an infected file be read all the same.", "davserver scan release ada /probe.exe"
+    )
+    release.add_argument("user", metavar="USER")
+    release.add_argument("path", metavar="PATH", help="as davserver scan list shows it")
+    rescan = _add(scans, "rescan", _scan, "Scan a file, or all of them, again.", "davserver scan rescan ada /probe.exe")
+    rescan.add_argument("user", metavar="USER", nargs="?", help="default: everybody")
+    rescan.add_argument("path", metavar="PATH", nargs="?", help="default: all the user's files, in the background")
 
 
 def _group(
@@ -220,6 +234,12 @@ def _jobs(options: argparse.Namespace, config: Config) -> int:
     from davserver.cli import jobs  # noqa: PLC0415
 
     return jobs.run(options, config)
+
+
+def _scan(options: argparse.Namespace, config: Config) -> int:
+    from davserver.cli import scans  # noqa: PLC0415
+
+    return scans.run(options, config)
 
 
 def _worker(options: argparse.Namespace, config: Config) -> int:

@@ -143,6 +143,9 @@ def _check_together(config: Config) -> None:
     for path in (config.tls_cert, config.tls_key):
         if path is not None and not os.access(path, os.R_OK):
             raise ConfigError(f"The file {path} for HTTPS does not exist or cannot be read.")
+    for name in ("scan_unscanned", "scan_too_large"):
+        if config.clamav_host is None and getattr(config, name) == "hold":
+            raise ConfigError(f"{name} is hold and CLAMAV_HOST is not set; without a scanner nothing would be served.")
     if config.lock_timeout_min > config.lock_timeout_max:
         raise ConfigError("lock_timeout_min is above lock_timeout_max; it must not be.")
 

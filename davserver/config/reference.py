@@ -19,7 +19,8 @@ Nothing needs to be set: without a file and without variables the server keeps e
 - Sizes are bytes or a number with K, M, G, T or P (powers of 1024): `10G`.
 - Durations are seconds or like `90s`, `24h`, `1h30m`, `7d`.
 - `davserver config show` prints every setting, its value and where it came from. Secrets are never printed.
-- What is chosen by what is set: the database by the beginning of `DATABASE_URL`; the store by `MINIO_ENDPOINT`.
+- What is chosen by what is set: the database by the beginning of `DATABASE_URL`; the store by `MINIO_ENDPOINT`; whether files are
+  scanned for viruses by `CLAMAV_HOST`, see [scanning.md](scanning.md).
 """
 
 _NOTE = """

@@ -119,6 +119,22 @@ class Config:
         kinds.text("a host name or an address", _HOST), "Host of clamd, which scans for viruses.", env="CLAMAV_HOST"
     )
     clamav_port: int = _setting(kinds.integer(1, 65535), 3310, "Port of clamd.", env="CLAMAV_PORT")
+    scan_max_size: int = _setting(
+        kinds.size("1K", "4G"),
+        100 * 1024**2,
+        "Larger files are not scanned, and marked so. No more than clamd's MaxFileSize and StreamMaxLength.",
+    )
+    scan_too_large: str = _setting(
+        kinds.choice("serve", "hold"), "serve", "What is done with files that are too large to be scanned."
+    )
+    scan_unscanned: str = _setting(
+        kinds.choice("serve", "hold"), "serve", "What is done with files that are not scanned yet, or cannot be."
+    )
+    scan_again_per_hour: int = _setting(
+        kinds.integer(0, 1_000_000),
+        3600,
+        "With new signatures, so many files are scanned again in an hour; 0 does not scan again.",
+    )
     secret_key: Secret | None = _optional(
         kinds.secret("at least 32 characters", 32),
         "Key for what the server signs or remembers by a keyed hash. Give all machines of one deployment the same.",

@@ -112,7 +112,7 @@ def _finding(found: dict[str, tuple[str, str]] | None) -> Finding:
         raise ScanFailed(f"clamd says: {text}")
     if text.startswith(_OVER_LIMIT):
         return Finding(Verdict.TOO_LARGE)
-    return Finding(Verdict.INFECTED, text)
+    return Finding(Verdict.INFECTED, "".join(char if char.isprintable() else "?" for char in text))
 
 
 class _Unanswered(Exception):

@@ -27,18 +27,22 @@ from davserver.domain.errors import (
     ContentDamaged,
     IncompleteBody,
     IsCollection,
+    NotScanned,
     QuotaExceeded,
+    ScanPending,
     StoreFull,
 )
 from davserver.domain.paths import ResourcePath
 from davserver.domain.principal import Principal
 from davserver.domain.resource import Resource, Revision
+from davserver.domain.verdict import Verdict
 from davserver.services.attaching import KeepReplaced, PutDetails, SealedContent, attach
 from davserver.services.blobs import open_blob, sealed_blob
 from davserver.services.changes import Change, open_change
 from davserver.services.guards import Touch, check_change
 from davserver.services.lookup import Chain, resolve
 from davserver.services.quota import room_left
+from davserver.services.scanned import infected
 from davserver.services.tree import writable_parent
 from davserver.services.uploads import Uploads
 from davserver.stores.base import Store, blob_key
@@ -50,6 +54,9 @@ log = logging.getLogger(__name__)
 _BLOB: Final = Statement(
     select(BlobRow.__table__).where(BlobRow.id == bindparam("b_id"), BlobRow.owner_id == bindparam("b_owner"))
 )
+
+_FINAL: Final = frozenset({Verdict.TOO_LARGE, Verdict.FAILED})
+"""Unscanned, and waiting does not help."""
 
 BLOCK: Final = 1 << 20
 """Bytes asked of a body at a time."""
@@ -83,6 +90,10 @@ class ContentSettings:
     upload_ttl: Micros = 24 * HOUR
     """An upload that has lasted so long without a sign of life is taken for dead."""
     keep_replaced: KeepReplaced = field(default_factory=KeepReplaced)
+    scans: bool = False
+    """Whether somebody scans new content for viruses."""
+    held: frozenset[Verdict] = frozenset()
+    """Content with these verdicts is not given out, besides what is infected."""
 
 
 class Content:
@@ -115,7 +126,7 @@ class Content:
             touched = Touch(chain, membership=chain.target is None)
             check_change(connection, principal, [touched], preconditions, self._clock())
             left = room_left(connection, principal.owner_id)
-        if left is not None and (length or 0) > left:
+        if length and left is not None and length > left:
             raise QuotaExceeded
         if length and length > self._settings.inline_limit:
             free = self._store.free_bytes()
@@ -157,17 +168,29 @@ class Content:
 
     def attach_empty(self, change: Change, chain: Chain, content: SealedContent) -> Chain:
         """Make an empty file at `chain.path`, within another use case's unit (LOCK on an unmapped URL)."""
-        return attach(change, chain, content, PutDetails(), self._settings.keep_replaced, self._random)
+        return self._attach(change, chain, content, PutDetails())
+
+    def check_read(self, principal: Principal, resource: Resource) -> None:
+        """Whether the content of a file is given out, were it asked for. Raises `Infected`, `ScanPending`, `NotScanned`."""
+        revision = resource.revision
+        if revision is None or revision.verdict is Verdict.CLEAN:
+            return
+        if revision.verdict is Verdict.INFECTED:
+            with self._database.read() as connection:
+                raise infected(connection, principal.owner_id, revision)
+        if revision.verdict in self._settings.held:
+            raise NotScanned if revision.verdict in _FINAL else ScanPending
 
     def read(self, principal: Principal, resource: Resource, start: int, stop: int) -> Iterator[bytes]:
         """Bytes [start, stop) of a file. Exactly these, or an error in mid-stream; never others.
 
         The first block is opened before this returns, so that what is missing or damaged at its start raises here. Raises
-        `BlobMissing`, `ContentDamaged`, `StoreUnavailable`, there and while iterating.
+        `BlobMissing`, `ContentDamaged`, `StoreUnavailable`, there and while iterating, and what `check_read` does.
         """
         revision = resource.revision
         if revision is None:
             raise IsCollection("A collection has no content to read.")
+        self.check_read(principal, resource)
         blocks = self._open(principal, revision, start, stop)
         first = next(blocks, b"")
         return _resumed(first, blocks)
@@ -216,8 +239,12 @@ class Content:
             _check_target(chain)
             touched = Touch(chain, membership=chain.target is None)
             check_change(unit.connection, principal, [touched], preconditions, change.now)
-            after = attach(change, chain, content, details, self._settings.keep_replaced, self._random)
+            after = self._attach(change, chain, content, details)
             return Stored(after.must_exist(), created=chain.target is None)
+
+    def _attach(self, change: Change, chain: Chain, content: SealedContent, details: PutDetails) -> Chain:
+        settings = self._settings
+        return attach(change, chain, content, details, settings.keep_replaced, self._random, scans=settings.scans)
 
 
 def _check_target(chain: Chain) -> None:

@@ -9,6 +9,7 @@ from davserver.domain.paths import ResourcePath, key_of
 from davserver.domain.property import DeadProperty
 from davserver.domain.resource import Resource, Usage
 from davserver.domain.trash import Discarded
+from davserver.domain.verdict import ScanReport
 
 
 class Depth(StrEnum):
@@ -26,6 +27,7 @@ class Wanted:
     dead: bool = False
     locks: bool = False
     usage: bool = False
+    scans: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Entry:
     """Those that cover it, inherited ones included, newest first."""
     discarded: Discarded | None = None
     """Of a member of the trash, and of nothing else."""
+    scan: ScanReport | None = None
+    """Of a file, when it was wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ def entries(
     dead: Mapping[int, tuple[DeadProperty, ...]],
     locks: Sequence[ActiveLock],
     discarded: Mapping[int, Discarded],
+    scans: Mapping[int, ScanReport],
 ) -> Iterator[Entry]:
     """Put together what the queries of a listing found. `resources` begin with the one at `path`; parents come first."""
     places: dict[int, tuple[str, ...]] = {resources[0].id: ()}
@@ -73,6 +78,7 @@ def entries(
             dead.get(resource.id, ()),
             covering.of(names) if locks else (),
             discarded.get(resource.id),
+            scans.get(resource.id),
         )
 
 

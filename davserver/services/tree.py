@@ -44,6 +44,7 @@ from davserver.services.listing import Depth, Entry, Listing, Wanted, entries
 from davserver.services.lookup import Chain, descendants_of, members_of, resolve
 from davserver.services.properties import dead_properties
 from davserver.services.quota import reserved_bytes
+from davserver.services.scanned import refuse_infected, scan_reports
 from davserver.services.trashed import discarded_roots, newest_first
 
 __all__ = ["Depth", "Entry", "Listing", "Tree", "TreeSettings", "Wanted", "plant"]
@@ -117,13 +118,14 @@ class Tree:
             if chain.is_trash:
                 resources = newest_first(resources, discarded)
             dead = dead_properties(connection, target, depth) if wanted.dead else {}
+            scans = scan_reports(connection, target, depth) if wanted.scans else {}
             locks: tuple[ActiveLock, ...] = ()
             if wanted.locks:
                 locks = locks_around(
                     connection, principal.owner_id, [path], self._clock(), below=depth is not Depth.ZERO
                 )
         usage = self.usage(principal) if wanted.usage else None
-        return Listing(entries(path, resources, dead, locks, discarded), usage)
+        return Listing(entries(path, resources, dead, locks, discarded, scans), usage)
 
     def usage(self, principal: Principal) -> Usage:
         """What the principal's tree uses and may still use, in bytes (RFC 4331)."""
@@ -201,7 +203,8 @@ class Tree:
         """COPY (RFC 4918 section 9.8): new resources over the same revisions; no content is moved.
 
         Returns whether the destination was created rather than replaced. Raises `NotFound`, `ParentMissing`, `SameResource`,
-        `DestinationInsideSource` (deep only), `DestinationHoldsSource`, `PreconditionFailed`, `Locked`, `QuotaExceeded`.
+        `DestinationInsideSource` (deep only), `DestinationHoldsSource`, `PreconditionFailed`, `Locked`, `QuotaExceeded`,
+        `Infected`.
         """
         with self._database.write() as unit:
             change = open_change(unit, principal.owner_id, self._clock())
@@ -209,6 +212,7 @@ class Tree:
             target = origin.must_exist()
             if deep and target.is_collection:
                 _refuse_inside(source, destination)
+            refuse_infected(unit.connection, target, deep=deep)
             goal = self._clear_the_way(change, principal, origin, destination, overwrite, preconditions, moving=False)
             parent = writable_parent(goal)
             copy_subtree(change, target, parent, destination.name, deep=deep)

@@ -22,7 +22,7 @@ _ALWAYS: Final = [("Accept-Ranges", "bytes"), ("Cache-Control", "private, no-cac
 def get(request: DavRequest) -> Answer:
     """Answer GET and HEAD with the same header fields (clients rule R48); Depth and a body are ignored.
 
-    Raises `NotFound`, `PreconditionFailed`, and what the store raises before the first byte. What goes wrong later is
+    Raises `NotFound`, `PreconditionFailed`, `Infected`, and what the store raises before the first byte. What goes wrong later is
     raised by the body's iterator, so that the server breaks the connection rather than end an answer that is not whole.
     """
     resource = request.services.tree.find(request.principal, request.path)
@@ -38,6 +38,7 @@ def head(request: DavRequest) -> Answer:
 
 
 def _file(request: DavRequest, resource: Resource, revision: Revision) -> Answer:
+    request.services.content.check_read(request.principal, resource)  # HEAD and 304 say no more than GET would
     validators = [("ETag", f'"{revision.etag}"'), ("Last-Modified", http_date(resource.modified_at // SECOND))]
     state = State(exists=True, etag=revision.etag, tokens=frozenset(), modified_at=resource.modified_at)
     request.preconditions.check_match(state)

@@ -14,7 +14,7 @@ from davserver.domain.property import DAV, PropertyName
 from davserver.services.listing import Depth, Entry, Wanted
 from providers.answer import Answer
 from providers.body import RequestBody
-from providers.live import BY_NAME, DISPLAYNAME, IN_ALLPROP, LIVE, LOCKDISCOVERY, QUOTA, Show, View, show_dead
+from providers.live import BY_NAME, DISPLAYNAME, IN_ALLPROP, LIVE, LOCKDISCOVERY, QUOTA, SCANS, Show, View, show_dead
 from providers.request import DavRequest
 from providers.xml import (
     CONTENT_TYPE,
@@ -54,7 +54,7 @@ def propfind(request: DavRequest) -> Answer:
     tree = request.services.tree
     tree.check(request.principal, request.path, request.preconditions)
     wants_usage = plan.wanted.usage and not is_upset_by_quota(request.header("User-Agent"))
-    wanted = Wanted(dead=plan.wanted.dead, locks=plan.wanted.locks, usage=wants_usage)
+    wanted = replace(plan.wanted, usage=wants_usage)
     listing = tree.listing(request.principal, request.path, depth, wanted)
     view = View(request.base, request.now, listing.usage)
     return answer_listing(listing.entries, plan, view, request.href)
@@ -183,7 +183,7 @@ def _show_names(entry: Entry, view: View) -> str:
 
 
 _TOLD: Final[tuple[tuple[PropertyName, Show], ...]] = (*IN_ALLPROP.items(), *BY_NAME.items())
-_PROPNAME: Final = Plan(_show_names, Wanted(dead=True, usage=True))
+_PROPNAME: Final = Plan(_show_names, Wanted(dead=True, usage=True, scans=True))
 
 
 _FOUND: Final = propstat("{}", _OK)
@@ -199,4 +199,4 @@ def _wanted(names: Iterable[PropertyName]) -> Wanted:
     names = frozenset(names)
     # A display name that a client set is a dead property.
     dead = DISPLAYNAME in names or any(name not in LIVE for name in names)
-    return Wanted(dead=dead, locks=LOCKDISCOVERY in names, usage=bool(QUOTA & names))
+    return Wanted(dead=dead, locks=LOCKDISCOVERY in names, usage=bool(QUOTA & names), scans=bool(SCANS.keys() & names))

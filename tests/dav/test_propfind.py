@@ -65,7 +65,7 @@ def test_r13_propname_tells_the_names_and_no_values(drive: Drive) -> None:
     drive.put("/a")
     set_property(drive, "/a", '<x:mine xmlns:x="urn:x">value</x:mine>')
     found = drive.request("PROPFIND", "/a", NAMES, {"Depth": "0"}).props()
-    assert local(found) == ALLPROP_OF_A_FILE | {"supportedlock", "lockdiscovery", "mine"}
+    assert local(found) == ALLPROP_OF_A_FILE | {"supportedlock", "lockdiscovery", "mine", "verdict", "verdict-reason"}
     assert all(len(element) == 0 and element.text is None for element in found.values())
     assert "quota-used-bytes" in local(drive.request("PROPFIND", "/", NAMES, {"Depth": "0"}).props())
 

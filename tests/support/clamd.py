@@ -75,6 +75,10 @@ class ClamdServer:
         # A database by this name is where it takes the number from; in a .cud one nothing needs to be signed.
         (self.folder / "signatures" / "daily.cud").write_bytes(_database(number, self._signatures))
 
+    def forget(self, signature: str) -> None:
+        """Leave a signature out of the next database that is set."""
+        del self._signatures[signature]
+
     def set_option(self, name: str, value: str) -> None:
         """Set a line of clamd.conf, from the next start on."""
         self._options[name] = value
