@@ -117,6 +117,9 @@ class _WriterGate:
                 self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 self._pid = os.getpid()
             fcntl.flock(self._file, fcntl.LOCK_EX)
+        except OSError as error:
+            self._mutex.release()
+            raise DatabaseUnavailable from error
         except BaseException:
             self._mutex.release()
             raise

@@ -56,7 +56,8 @@ class FolderStore:
                 with _translated():
                     os.fsync(descriptor)
             finally:
-                os.close(descriptor)
+                with _translated():  # some file systems tell only here that a write failed
+                    os.close(descriptor)
             with _translated():
                 draft.rename(target)
         except BaseException:
@@ -206,7 +207,8 @@ def _read(path: Path, start: int, stop: int) -> Iterator[bytes]:
             position += len(block)
             yield block
     finally:
-        os.close(descriptor)
+        with contextlib.suppress(OSError):  # all that was wanted has been read
+            os.close(descriptor)
 
 
 def _write_all(descriptor: int, chunks: Iterator[BytesLike]) -> int:
