@@ -8,5 +8,7 @@ from davserver.config import load
 
 
 def start_services(config_file: Path | None) -> Services:
-    """The services, from that file and the environment. Raises `ConfigError`."""
-    return build(load(os.environ, config_file))
+    """The services, with their share in the background work, from that file and the environment. Raises `ConfigError`."""
+    services = build(load(os.environ, config_file))
+    services.bell.start()
+    return services
