@@ -190,6 +190,11 @@ class Config:
     replaced_count: int = _setting(kinds.integer(0, 1000), 10, "And how many of them a file, at most.")
     lock_timeout_min: int = _setting(kinds.duration("1s", "1h"), 180, "A lock lasts at least this long.")
     lock_timeout_max: int = _setting(kinds.duration("3m", "7d"), 3600, "And at most this long, if not refreshed.")
+    macos_quota: str = _setting(
+        kinds.choice("before-15.4", "always", "never"),
+        "before-15.4",
+        "Which versions of macOS are told how much space is free: from 15.4 on, mounting may hang for 90 seconds over it.",
+    )
     realm: str = _setting(
         kinds.text('printable ASCII without " and \\', r"[ !#-\[\]-~]{1,100}"),
         "davserver",

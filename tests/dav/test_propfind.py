@@ -2,12 +2,13 @@
 
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from lxml import etree
 
 from providers.methods import propfind
-from tests.support.drive import DAV, Drive, Response
+from tests.support.drive import DAV, Drive, Response, app_of
 
 ALL = '<D:propfind xmlns:D="DAV:"><D:allprop/>%s</D:propfind>'
 NAMES = '<?xml version="1.0"?><propfind xmlns="DAV:"><propname/></propfind>'
@@ -392,12 +393,26 @@ def test_quota_is_told_on_collections_when_asked_for_by_name(drive: Drive) -> No
 
 
 @pytest.mark.parametrize(
-    ("agent", "is_told"), [(MACOS_15_3, True), (MACOS_15_4, False), (MACOS_26, False), ("x", True)]
+    ("macos_quota", "told"),
+    [
+        ("before-15.4", {MACOS_15_3, "x"}),
+        ("always", {MACOS_15_3, MACOS_15_4, MACOS_26, "x"}),
+        ("never", {"x"}),
+    ],
 )
-def test_quota_is_kept_from_the_macos_that_it_stalls(drive: Drive, agent: str, *, is_told: bool) -> None:
-    response = ask(drive, "/", "quota-available-bytes", "quota-used-bytes", headers={"User-Agent": agent})
-    told, refused = local(response.props()), local(response.props(status=404))
-    assert (len(told), len(refused)) == ((2, 0) if is_told else (0, 2))
+def test_quota_is_kept_from_the_macos_that_it_stalls_by_the_setting(
+    drive: Drive, macos_quota: str, told: set[str]
+) -> None:
+    services = replace(drive.services, config=replace(drive.services.config, macos_quota=macos_quota))
+    there = replace(drive, services=services, app=app_of(services, drive.clock))
+    for agent in (MACOS_15_3, MACOS_15_4, MACOS_26, "x"):
+        response = ask(there, "/", "quota-available-bytes", "quota-used-bytes", headers={"User-Agent": agent})
+        found, missing = local(response.props()), local(response.props(status=404))
+        assert (len(found), len(missing)) == ((2, 0) if agent in told else (0, 2)), agent
+
+
+def test_quota_is_kept_from_the_macos_that_it_stalls_unless_told_otherwise(drive: Drive) -> None:
+    assert drive.services.config.macos_quota == "before-15.4"
 
 
 def test_r50_only_the_if_header_is_a_condition(drive: Drive) -> None:

@@ -22,7 +22,7 @@ from providers.live import (
     is_protected,
     parse_time,
 )
-from providers.methods.propfind import is_upset_by_quota, read_plan
+from providers.methods.propfind import may_be_told_quota, read_plan
 from providers.times import FIRST, LAST, http_date, iso_date
 
 TIMES = st.integers(FIRST // SECOND, LAST // SECOND)
@@ -88,17 +88,17 @@ def test_a_live_property_is_settable_or_protected_or_the_display_name() -> None:
 @pytest.mark.parametrize(
     ("agent", "expected"),
     [
-        (None, False),
-        ("WebDAVFS/3.0.0 (03008000) Darwin/24.3.0 (arm64)", False),
-        ("WebDAVFS/3.0.0 (03008000) Darwin/24.4.0 (arm64)", True),
-        ("WebDAVFS/3.0.0 (03008000) Darwin/24.10 (x86_64)", True),
-        ("WebDAVFS/3.0.0 (03008000) Darwin/25 (arm64)", True),
-        ("WebDAVFS/1.9.0 (01908000) Darwin/13.1.0 (x86_64)", False),
-        ("Cyberduck/9 (Mac OS X/15.4) Darwin/24.4.0", False),
+        (None, True),
+        ("WebDAVFS/3.0.0 (03008000) Darwin/24.3.0 (arm64)", True),
+        ("WebDAVFS/3.0.0 (03008000) Darwin/24.4.0 (arm64)", False),
+        ("WebDAVFS/3.0.0 (03008000) Darwin/24.10 (x86_64)", False),
+        ("WebDAVFS/3.0.0 (03008000) Darwin/25 (arm64)", False),
+        ("WebDAVFS/1.9.0 (01908000) Darwin/13.1.0 (x86_64)", True),
+        ("Cyberduck/9 (Mac OS X/15.4) Darwin/24.4.0", True),
     ],
 )
-def test_the_macos_that_stalls_on_quota_is_recognised(agent: str | None, *, expected: bool) -> None:
-    assert is_upset_by_quota(agent) is expected
+def test_the_macos_that_stalls_on_quota_is_not_told_it(agent: str | None, *, expected: bool) -> None:
+    assert may_be_told_quota(agent, "before-15.4") is expected
 
 
 @pytest.mark.parametrize(
