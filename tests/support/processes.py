@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+from pathlib import Path
 
 
 def tied(command: list[str], farewell: signal.Signals) -> list[str]:
@@ -13,3 +14,9 @@ def tied(command: list[str], farewell: signal.Signals) -> list[str]:
     if setpriv is None:
         return command
     return [setpriv, "--pdeathsig", farewell.name.removeprefix("SIG"), *command]
+
+
+def mounted(folder: Path) -> bool:
+    """Whether something is mounted there; also when what serves it is dead, where os.path.ismount fails."""
+    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8")
+    return any(line.split()[1] == str(folder) for line in mounts.splitlines())

@@ -37,6 +37,16 @@ def need(command: str) -> str:
     return found
 
 
+def need_fuse() -> None:
+    """Return where this process can mount through FUSE; elsewhere skip the test, or fail it if CI=true."""
+    if os.geteuid() != 0:
+        unmet("mounting through FUSE in a test needs root")
+    try:
+        os.close(os.open("/dev/fuse", os.O_RDWR))
+    except OSError as error:
+        unmet(f"there is no FUSE here (/dev/fuse: {error.strerror})")
+
+
 def unmet(reason: str) -> NoReturn:
     """Skip this test because of `reason` (pytest lists it at the end); fail it if CI=true: there nothing may be missing."""
     if os.environ.get("CI") == "true":
