@@ -6,6 +6,7 @@ which change one after the other, is looked at again before it is called a findi
 
 from collections.abc import Callable, Iterator
 from enum import StrEnum
+from itertools import islice
 from typing import Final
 
 from sqlalchemy import func, select
@@ -34,6 +35,8 @@ class Stage(StrEnum):
 Progress = Callable[[Stage, int, int], None]
 """Told the stage, how much of it is done and how much there is; the drive may grow meanwhile, so `done` may end above."""
 _USERS: Final = 500
+SMALL_STORE: Final = 5_000
+"""Objects."""
 
 
 class Verify:
@@ -89,9 +92,14 @@ class Verify:
         check = BlobCheck(
             self._database, self._store, self._keyring, self._clock, book, deep=deep, repair=repair, opened=told
         )
-        for done, prefix in enumerate(PREFIXES, 1):
+        parts = ("",) if self._is_small() else PREFIXES
+        for done, prefix in enumerate(parts, 1):
             check.run(prefix)
             if not deep:
-                progress(Stage.BLOBS, done, len(PREFIXES))
+                progress(Stage.BLOBS, done, len(parts))
         check.finish()
         check.unfinished()
+
+    def _is_small(self) -> bool:
+        """Whether all that lies in the store can be held in memory at once, which saves many questions to it."""
+        return sum(1 for _ in islice(self._store.list(), SMALL_STORE + 1)) <= SMALL_STORE

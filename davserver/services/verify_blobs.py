@@ -74,7 +74,7 @@ class BlobCheck:
         self._stray_count = 0
 
     def run(self, prefix: str) -> None:
-        """Compare all blobs whose id begins with the two characters."""
+        """Compare all blobs whose id begins with the prefix, of two characters or none."""
         stored = {blob.key.rpartition("/")[2]: blob for blob in self._store.list(prefix)}
         self._book.checked["objects"] += len(stored)
         after, stop = prefix, _following(prefix)
@@ -209,7 +209,8 @@ def _to_be_removed(connection: Connection) -> set[str]:
 
 
 def _following(prefix: str) -> str:
-    number = int(prefix, 16) + 1
+    """What comes behind all ids with the prefix."""
+    number = int(prefix or "ff", 16) + 1
     return f"{number:02x}" if number < len(PREFIXES) else "g"
 
 

@@ -268,6 +268,15 @@ def test_a_repair_removes_nothing_when_the_database_is_another_drives(core: Core
     assert len(list(core.store.list())) == 150
 
 
+def test_a_large_store_is_looked_at_in_parts(lived_in: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = lived_in.verify(deep=True)
+    monkeypatch.setattr("davserver.services.verify.SMALL_STORE", 3)
+    assert lived_in.verify(deep=True) == whole
+    on_a_file(Path.unlink)(lived_in)
+    stray(lived_in)
+    assert kinds(lived_in.verify()) == {Kind.BYTES_MISSING, Kind.BYTES_UNKNOWN}
+
+
 def test_progress_is_told_to_its_end(lived_in: Core) -> None:
     told: list[tuple[Stage, int, int]] = []
     run = Verify(lived_in.database, lived_in.store, lived_in.keyring, lived_in.clock).run
