@@ -5,6 +5,7 @@ what the clients differ in.
 """
 
 import base64
+import contextlib
 import re
 import socket
 from collections.abc import Callable, Mapping
@@ -77,10 +78,8 @@ class Wire:
     def send(self, data: bytes) -> None:
         """Send all of it, and begin to remember what comes. An error is not raised: the server may answer early."""
         self.seen = self._unread
-        try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the answer tells why
             self._socket.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # the answer tells why
 
     def close(self) -> None:
         """Break it off."""
@@ -107,12 +106,12 @@ class Wire:
         data, self._unread = self._unread[:size], self._unread[size:]
         return data
 
-    def is_ended(self) -> bool:
-        """Whether the server closes without another byte."""
-        try:
-            return not self._unread and not self._socket.recv(1)
-        except (TimeoutError, ConnectionResetError):
-            return False
+    def expect_end(self) -> None:
+        """See that the server closes without another byte. Raises `ReplayError`."""
+        with contextlib.suppress(TimeoutError, ConnectionResetError):
+            if not self._unread and not self._socket.recv(1):
+                return
+        raise ReplayError("the client asked for the connection to be closed; it was not")
 
     def _read_body(self, reply: Reply) -> bytes:
         length = reply.header("Content-Length")
@@ -210,8 +209,8 @@ class Replay:
                 return
             reply = self._exchange(wire, step, head, body)
             check(step, reply, self.values)
-            if _asks_to_close(step) and not wire.is_ended():
-                raise ReplayError("the client asked for the connection to be closed; it was not")
+            if _asks_to_close(step):
+                wire.expect_end()
         except ReplayError as error:
             raise ReplayError(self._told(step, str(error), head + body, wire.seen)) from None
         if reply.ends_connection() or _asks_to_close(step):

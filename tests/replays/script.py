@@ -1,7 +1,8 @@
 """The language of the `.replay` files: what a client sends, byte for byte, and what it must get.
 
 A file begins with fields, each `name: text`, continued on indented lines: `client`, `version`, `evidence` (first word: how
-strong), `note`, and any number of `setting: DAVSERVER_X=y`, `given: folder PATH` and `given: file PATH: CONTENT`. Steps follow:
+strong), `note`, and any number of `setting: DAVSERVER_X=y`, `given: quota SIZE` of the user,
+`given: folder PATH` and `given: file PATH: CONTENT`. Steps follow:
 
     step F9: the content, chunked, under the lock
     rules R29 R43
@@ -35,7 +36,7 @@ STRENGTHS = ("recording", "source", "documentation", "issues", "hearsay")
 MAIN = "main"
 
 _FIELD = re.compile(r"(client|version|evidence|note|setting|given): (.*)")
-_GIVEN = re.compile(r"(?:folder (?P<folder>\S+)|file (?P<file>\S+): (?P<content>.*))")
+_GIVEN = re.compile(r"(?:quota (?P<quota>\w+)|folder (?P<folder>\S+)|file (?P<file>\S+): (?P<content>.*))")
 _STEP = re.compile(r"step (?P<id>[\w.]+): (?P<title>.+)")
 _STATUS = re.compile(r"[1-5]\d\d(?: \| [1-5]\d\d)*")
 _CUT = re.compile(r"cut after (\d+) bytes")
@@ -95,6 +96,8 @@ class Script:
     evidence: str = ""
     note: str = ""
     settings: dict[str, str] = field(default_factory=dict)
+    quota: str = ""
+    """Of the user; empty for the server's own."""
     given: list[Given] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
 
@@ -159,7 +162,10 @@ def _take_field(script: Script, name: str, text: str) -> None:
     elif name == "given":
         found = _GIVEN.fullmatch(text)
         if found is None:
-            raise ScriptError("given needs a folder or a file")
+            raise ScriptError("given is a quota, a folder or a file")
+        if found["quota"]:
+            script.quota = found["quota"]
+            return
         script.given.append(Given(found["folder"] or found["file"], found["content"]))
     else:
         setattr(script, name, text)

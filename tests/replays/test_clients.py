@@ -6,10 +6,23 @@ from pathlib import Path
 import pytest
 
 from tests.replays.runner import Replay
-from tests.replays.script import Script, read_script
+from tests.replays.script import Script, Step, read_script
+from tests.support.matrix import Client
 from tests.support.source import document
 
 SCRIPTS = [read_script(path) for path in sorted((Path(__file__).parent / "scripts").glob("*.replay"))]
+
+
+def shown(step: Step) -> str:
+    return f"{step.id}: {step.title}"
+
+
+CLIENTS = {
+    script.name: Client(
+        script.client, "replayed", f"tests/replays/scripts/{script.name}.replay", tuple(map(shown, script.steps))
+    )
+    for script in SCRIPTS
+}
 
 
 @pytest.mark.server
@@ -17,12 +30,16 @@ SCRIPTS = [read_script(path) for path in sorted((Path(__file__).parent / "script
 def test_the_client_gets_what_it_needs(script: Script, deployment_kind: str, request: pytest.FixtureRequest) -> None:
     if script.settings:
         deployment = request.getfixturevalue("deployment")
-        url, user = deployment.start(**script.settings).url, deployment.add_user()
+        server = deployment.start(**script.settings)
     else:
-        drive = request.getfixturevalue("drive")
-        url, user = drive.url, drive.user
-    with Replay(script, url, user.auth) as replay:
-        assert replay.run() == len(script.steps) > 0
+        deployment = request.getfixturevalue("shared_deployment")
+        server = deployment.servers[0]
+    user = deployment.add_user(None, *(["--quota", script.quota] if script.quota else []))
+    assert script.steps
+    with Replay(script, server.url, user.auth) as replay:
+        for step in script.steps:
+            with CLIENTS[script.name].step(shown(step), deployment_kind):
+                replay.run_step(step)
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
@@ -32,7 +49,7 @@ def test_every_step_names_rules_that_are_written_down(script: Script) -> None:
     assert not {rule for step in script.steps for rule in step.rules} - known
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
-def test_no_two_steps_have_one_name(script: Script) -> None:
-    names = [step.id for step in script.steps]
-    assert len(names) == len(set(names))
+def test_every_replayed_client_is_in_the_documents() -> None:
+    page = document("docs/clients-replayed.md")
+    missing = [script.name for script in SCRIPTS if f"`{script.name}.replay`" not in page]
+    assert not missing
