@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from typing import Any
 
 import pytest
 
@@ -132,6 +133,31 @@ def test_anything_but_a_verdict_is_a_failure_and_never_clean(answer: bytes) -> N
 
     with talking(talk) as port, pytest.raises(ScanFailed):
         ClamdScanner("127.0.0.1", port).scan([b"x"])
+
+
+def test_a_slow_reader_gets_every_byte_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = socket.create_connection
+
+    def connect_narrowly(*where: Any) -> socket.socket:
+        made = connect(*where)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
+        return made
+
+    monkeypatch.setattr(socket, "create_connection", connect_narrowly)
+    sent = [bytes([number]) * 300_001 for number in range(40)]
+    received = bytearray()
+
+    def talk(connection: socket.socket) -> None:
+        time.sleep(0.2)  # by now the system takes only a part of what it is given
+        stream = connection.makefile("rb")
+        assert stream.readline() == b"nINSTREAM\n"
+        while size := int.from_bytes(stream.read(4)):
+            received.extend(stream.read(size))
+        connection.sendall(b"stream: OK\n")
+
+    with talking(talk) as port:
+        assert ClamdScanner("127.0.0.1", port).scan(sent) == Finding(Verdict.CLEAN)
+    assert received == b"".join(sent)
 
 
 def test_a_verdict_in_pieces_is_put_together() -> None:
