@@ -40,6 +40,8 @@ class State(enum.Enum):
     """Some of a head, or the first request of a connection."""
     BUSY = enum.auto()
     """Nothing: a worker has it."""
+    SWALLOW = enum.auto()
+    """The rest of a body, of known length, after an answer that closes."""
     LINGER = enum.auto()
     """Half-closed by us; the client's end."""
     CLOSED = enum.auto()
@@ -94,6 +96,8 @@ class HttpConnection(cheroot.server.HTTPConnection):
             return Step.READY  # the arithmetic of a handshake is work for a worker
         if self.state is State.LINGER:
             return self._linger_on()
+        if self.state is State.SWALLOW:
+            return self._swallow()
         while True:
             try:
                 count = self.channel.fill_now()
@@ -159,6 +163,33 @@ class HttpConnection(cheroot.server.HTTPConnection):
         self.deadline = min(time.monotonic() + self.config.linger_idle_seconds, self._linger_end)
         return Step.WAIT
 
+    def _swallow(self) -> Step:
+        """Throw away what the client still owes, and close our half only then.
+
+        Qt (KIO, KDE's programs) takes the end of our half for a broken connection while it sends, and forgets the answer.
+        """
+        while True:
+            self._unread -= self.channel.skip(self._unread)
+            if not self._unread:
+                self._half_close()
+                return Step.WAIT
+            try:
+                count = self.channel.fill_now()
+            except OSError:
+                return Step.GONE
+            if count == 0:
+                return Step.GONE
+            self.deadline = min(time.monotonic() + self.config.linger_idle_seconds, self._linger_end)
+            if count is None or not self.channel.tls_pending():
+                self._unread -= self.channel.skip(self._unread)
+                if self._unread:
+                    return Step.WAIT
+
+    def _half_close(self) -> None:
+        self.channel.half_close()
+        self._unread = self.config.linger_bytes
+        self._enter(State.LINGER, self.config.linger_idle_seconds)
+
     # -- owned by a worker
 
     def communicate(self) -> bool:
@@ -207,10 +238,11 @@ class HttpConnection(cheroot.server.HTTPConnection):
                 self._enter(State.IDLE, self.config.idle_seconds)
             return True
         if after is After.LINGER:
-            self.channel.half_close()
-            self._unread = self.config.linger_bytes
             self._linger_end = time.monotonic() + self.config.linger_seconds
-            self._enter(State.LINGER, self.config.linger_idle_seconds)
+            if self._unread:
+                self._enter(State.SWALLOW, self.config.linger_idle_seconds)
+            else:
+                self._half_close()
             return True
         if after is After.RESET:
             self._closing(self.channel.reset)

@@ -111,7 +111,7 @@ class Exchange:
         self._chunked = False
         self._close = not head.keep_alive
         self.unread = 0
-        """After KEEP: bytes of this request's body still to be thrown away."""
+        """After KEEP and LINGER: bytes of this request's body still to be thrown away; 0 after LINGER: nobody knows."""
 
     def run(self) -> After:
         """Call the application and send its answer."""
@@ -132,7 +132,11 @@ class Exchange:
             if unread is not None:
                 self.unread = unread
                 return After.KEEP
-        return After.CLOSE if self._body.complete else After.LINGER
+        if self._body.complete:
+            return After.CLOSE
+        if self._body.length is not None:
+            self.unread = self._body.settle(self._config.linger_bytes) or 0
+        return After.LINGER
 
     # -- the request
 

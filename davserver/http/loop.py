@@ -69,6 +69,8 @@ class Loop:
                 step = connection.look()
             if step is Step.WAIT and connection.channel.tls_pending():
                 step = connection.pump()
+        elif connection.state is State.SWALLOW:
+            step = connection.pump()  # all of it may be there already
         self._act(connection, step)
 
     def turn(self, timeout: float = _TICK) -> None:

@@ -52,6 +52,17 @@ def test_a_large_unread_body_closes_and_says_so_and_a_client_that_sends_it_all_s
     assert wire.is_closed()
 
 
+def test_our_half_stays_open_until_a_large_unread_body_is_there(serve: Serve, refuse: Echo) -> None:
+    """Qt, hence KIO, calls a connection broken whose other half ends while it sends."""
+    wire = serve(refuse).connect(timeout=20)
+    assert wire.ask(PUT % (8 * MIB) + bytes(MIB)).fields["connection"] == "close"
+    for _ in range(6):
+        wire.send(bytes(MIB))
+        assert not wire.is_closed(within=0.1)
+    wire.send(bytes(MIB))
+    assert wire.is_closed()
+
+
 def test_an_unread_chunked_body_keeps_the_connection_only_if_it_is_all_there(serve: Serve, refuse: Echo) -> None:
     running = serve(refuse)
     wire = running.connect()
