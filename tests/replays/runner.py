@@ -171,12 +171,12 @@ class Replay:
         self.script = script
         self._address = parts.hostname, parts.port
         self._wires: dict[str, Wire] = {}
-        self._credentials = base64.b64encode(":".join(user).encode()).decode()
         self.values = {
             "B": base,
             "PARENT": base.rpartition("/")[0] + "/",
             "H": parts.netloc,
-            "AUTH": self._credentials,
+            "AUTH": basic(user[0], user[1]),
+            "MACHINE_AUTH": basic(f"DESKTOP-ABC\\{user[0]}", user[1]),
             "USER": user[0],
             "PASSWORD": user[1],
         }
@@ -254,7 +254,14 @@ class Replay:
             f"{self.script.name}.replay:{step.line}: step {step.id} ({step.title}), rules {' '.join(step.rules)}: {problem}\n"
             f"--- sent, {len(sent)} bytes\n{_shown(sent)}\n--- received, {len(received)} bytes\n{_shown(received)}"
         )
-        return text.replace(self._credentials, "{AUTH}")
+        for name in ("AUTH", "MACHINE_AUTH", "PASSWORD"):
+            text = text.replace(self.values[name], f"{{{name}}}")
+        return text
+
+
+def basic(name: str, password: str) -> str:
+    """The credentials of HTTP Basic authentication, in base64."""
+    return base64.b64encode(f"{name}:{password}".encode()).decode()
 
 
 def check(step: Step, reply: Reply, values: dict[str, str]) -> None:

@@ -22,8 +22,9 @@ Of a body that is not chunked, the last line gets no line end. `< 100` between h
 `cut after N bytes` breaks the connection so far into the body; then there is no answer. `#` begins a comment.
 
 What stands in braces is filled in: `{B}` the path of the share without a slash at its end, `{PARENT}` the path above it,
-`{H}` host and port, `{AUTH}` the credentials in base64, `{USER}`, `{PASSWORD}`, `{LENGTH}` the bytes of the body, `{bytes 0-99}`
-some content by its first and last position, and what was taken before. `{H upper}` is in upper case.
+`{H}` host and port, `{AUTH}` the credentials in base64, `{MACHINE_AUTH}` the same with the name of a machine before the user's,
+`{USER}`, `{PASSWORD}`, `{LENGTH}` the bytes of the body, `{bytes 0-99}` some content by its first and last position, and what
+was taken before. `{H upper}` is in upper case.
 """
 
 import re
