@@ -16,7 +16,7 @@ from davserver.domain.property import (
 )
 from providers.answer import Answer
 from providers.body import RequestBody
-from providers.live import SETTABLE, WIN32, is_protected, parse_time
+from providers.live import OWNCLOUD, SETTABLE, WIN32, is_protected, parse_time
 from providers.request import DavRequest
 from providers.xml import (
     CONTENT_TYPE,
@@ -38,6 +38,7 @@ class Outcome(NamedTuple):
     condition: str | None = None
 
 
+_CHECKSUMS: Final = PropertyName(OWNCLOUD, "checksums")
 _OK: Final = Outcome("200 OK")
 _PROTECTED: Final = Outcome("403 Forbidden", "cannot-modify-protected-property")
 _FORBIDDEN: Final = Outcome("403 Forbidden")
@@ -53,7 +54,7 @@ def proppatch(request: DavRequest) -> Answer:
     """
     resource = request.services.tree.find(request.principal, request.path)
     body = RequestBody(request).read_all(request.services.config.max_xml_size)
-    patch = read_patch(body)
+    patch = read_patch(body, resource.revision.checksums if resource.revision else "")
     if patch.refused:
         request.services.tree.check(request.principal, request.path, request.preconditions)
     else:
@@ -108,8 +109,11 @@ class Patch:
         return [propstat(groups[outcome], *outcome) for outcome in _ORDER if outcome in groups]
 
 
-def read_patch(body: bytes) -> Patch:
-    """Read the body of a PROPPATCH; what is unknown in it is ignored. Raises `InvalidXml`, `BodyTooLarge`."""
+def read_patch(body: bytes, checksums: str = "") -> Patch:
+    """Read the body of a PROPPATCH; what is unknown in it is ignored. Raises `InvalidXml`, `BodyTooLarge`.
+
+    `checksums` are those of the content that the properties are about, as ``SHA1:<hex>``.
+    """
     root = parse(body)
     if name_of(root) != PropertyName(DAV, "propertyupdate"):
         raise InvalidXml("The body of PROPPATCH must be a propertyupdate element.")
@@ -120,6 +124,11 @@ def read_patch(body: bytes) -> Patch:
     for is_set, element in _instructions(root):
         name = name_of(element)
         names[name] = None
+        if name == _CHECKSUMS and is_set:
+            # rclone repeats the sum that it knows whenever it sets a time. What is true already is set without a change.
+            if not set(" ".join(map(str, element.itertext())).upper().split()) <= set(checksums.upper().split()):
+                refused[name] = _UNFIT
+            continue
         refusal = _refusal(name, is_set=is_set)
         if refusal is not None:
             refused[name] = refusal

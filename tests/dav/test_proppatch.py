@@ -346,3 +346,19 @@ def test_an_update_is_about_windows_alone_only_when_every_name_is() -> None:
     assert read_patch(WINDOWS.encode()).is_all_win32
     assert not read_patch(update(setting("<p/>")).encode()).is_all_win32
     assert not read_patch(update().encode()).is_all_win32
+
+
+def test_a_checksum_that_is_true_can_be_set_together_with_the_time_and_no_other(drive: Drive) -> None:
+    """Rules R32, R33: rclone repeats the checksum that it knows whenever it sets a time."""
+    known = "87acec17cd9dcd20a716cc2cf67417b71c8a7016"
+    drive.request("PUT", "/a", "aaaaaaaaaa", {"OC-Checksum": "SHA1:3495ff69d34671d1e15b33a63c1379fdedd3a32a"})
+
+    def both(value: str) -> dict[str, str]:
+        sums = f'<o:checksums xmlns:o="http://owncloud.org/ns"><o:checksum>{value}</o:checksum></o:checksums>'
+        return statuses(patch(drive, "/a", setting("<D:lastmodified>981173106</D:lastmodified>", sums)))
+
+    for wrong in (f"SHA1:{known}", "MD5:e09c80c42fda55f9d992e59ca6b3307d"):
+        assert both(wrong) == {"checksums": "409", "lastmodified": "424"}
+    assert both("SHA1:3495FF69D34671D1E15B33A63C1379FDEDD3A32A") == {"checksums": "200", "lastmodified": "200"}
+    assert read(drive, "/a", "<D:getlastmodified/>").text == "Sat, 03 Feb 2001 04:05:06 GMT"
+    assert drive.request("GET", "/a").headers["oc-checksum"] == "SHA1:3495ff69d34671d1e15b33a63c1379fdedd3a32a"
