@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.umask(0o077)  # whatever is made is for this user alone
     config: Config | None = None
     try:
-        config = load(os.environ, options.config)
+        config = load(os.environ | _given(options), options.config)
         command: Command = options.command
         return command(options, config)
     except ConfigError as error:
@@ -40,6 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _given(options: argparse.Namespace) -> dict[str, str]:
+    """Settings that a command took as options, as if they stood in the environment."""
+    named = {"tls_cert": "DAVSERVER_TLS_CERT", "tls_key": "DAVSERVER_TLS_KEY"}
+    return {variable: value for option, variable in named.items() if (value := getattr(options, option, None))}
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands; each namespace holds the `command` to call and the `config` file or None."""
     parser = argparse.ArgumentParser(
@@ -50,7 +56,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file (default: ./wsgidav.yaml)")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add(commands, "serve", _serve, "Serve the drive until SIGTERM or Ctrl-C.", "davserver serve")
+    serve = _add(
+        commands, "serve", _serve, "Serve the drive until SIGTERM or Ctrl-C.",
+        "davserver serve --tls-cert cert.pem --tls-key key.pem",
+    )  # fmt: skip
+    serve.add_argument("--tls-cert", metavar="FILE", help="certificate chain (PEM): serve HTTPS")
+    serve.add_argument("--tls-key", metavar="FILE", help="its private key (PEM), if that is not in the same file")
     migrate = _add(
         commands, "migrate", _migrate, "Bring the database to this release's tables.", "davserver migrate --check"
     )

@@ -49,6 +49,7 @@ class Gio:
 @pytest.fixture
 def gio(drive: Drive, tmp_path: Path) -> Iterator[Gio]:
     need("gio")
+    need("/usr/libexec/gvfsd-dav")
     with session(tmp_path, GVFS_DISABLE_FUSE="1") as env:
         # Started by hand, so that it speaks to nobody and ends with the test.
         daemon = subprocess.Popen(

@@ -33,7 +33,7 @@ class ServerProcess:
     stderr; `pid` the process that was started, whose children are the server processes.
     """
 
-    def __init__(self, settings: dict[str, str], folder: Path) -> None:
+    def __init__(self, settings: dict[str, str], folder: Path, *options: str) -> None:
         self.settings = settings
         self.folder = folder
         self.url = ""
@@ -41,7 +41,7 @@ class ServerProcess:
         self._ready = threading.Event()
         began = time.monotonic()
         self.process = subprocess.Popen(
-            tied([*COMMAND, "serve"], signal.SIGTERM),
+            tied([*COMMAND, "serve", *options], signal.SIGTERM),
             cwd=folder,
             env=environment(settings),
             stdin=subprocess.DEVNULL,

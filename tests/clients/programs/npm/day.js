@@ -1,0 +1,54 @@
+// A day's work with npm's `webdav`: node day.js MODULES URL USER PASSWORD. Prints the name of each step that worked.
+import { createHash, randomBytes } from "node:crypto";
+import { createRequire } from "node:module";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { pathToFileURL } from "node:url";
+import assert from "node:assert/strict";
+
+const [modules, url, username, password] = process.argv.slice(2);
+const found = createRequire(pathToFileURL(`${modules}/package.json`)).resolve("webdav");
+const { createClient } = await import(pathToFileURL(found).href);
+const client = createClient(url, { username, password });
+const done = (step) => console.log(`done: ${step}`);
+const names = JSON.parse(process.env.NAMES);
+const sum = (data) => createHash("sha256").update(data).digest("hex");
+
+await client.createDirectory("/one/two ü", { recursive: true });
+assert.equal(await client.exists("/one/two ü"), true);
+assert.equal(await client.exists("/one/three"), false);
+done("make folders");
+for (const name of names) assert.equal(await client.putFileContents(`/one/${name}`, `this is ${name}`), true);
+for (const name of names) assert.equal(await client.getFileContents(`/one/${name}`, { format: "text" }), `this is ${name}`);
+done("names of every kind");
+const listed = await client.getDirectoryContents("/one");
+assert.deepEqual(new Set(listed.map((one) => one.basename.normalize())), new Set([...names.map((n) => n.normalize()), "two ü"]));
+done("list");
+const big = randomBytes(20_000_000);
+await client.putFileContents("/big.bin", big);
+assert.equal(sum(await client.getFileContents("/big.bin")), sum(big));
+assert.equal((await client.stat("/big.bin")).size, big.length);
+done("20 MB up and down");
+await pipeline(Readable.from([big]), client.createWriteStream("/streamed.bin"));
+for (let i = 0; i < 100 && !(await client.exists("/streamed.bin")); i++) await new Promise((go) => setTimeout(go, 100));
+const hash = createHash("sha256");
+for await (const piece of client.createReadStream("/streamed.bin")) hash.update(piece);
+assert.equal(hash.digest("hex"), sum(big));
+done("streams");
+assert.equal(await client.putFileContents("/big.bin", "x", { overwrite: false }), false);
+assert.equal((await client.stat("/big.bin")).size, big.length);
+done("not over what is there");
+await client.moveFile("/big.bin", "/one/größer #1.bin");
+await client.copyFile("/one/größer #1.bin", "/copy.bin");
+assert.equal((await client.stat("/copy.bin")).size, big.length);
+done("move and copy");
+const lock = await client.lock("/copy.bin");
+await assert.rejects(client.putFileContents("/copy.bin", "y"));
+await client.unlock("/copy.bin", lock.token);
+assert.equal(await client.putFileContents("/copy.bin", "y"), true);
+done("lock and unlock");
+// It asks for all properties, among which RFC 4331 does not want the free space.
+assert.equal(await client.getQuota(), null);
+await client.deleteFile("/one");
+assert.equal(await client.exists("/one"), false);
+done("delete a tree");
