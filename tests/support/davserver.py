@@ -165,7 +165,9 @@ class Deployment:
 
     def add_user(self, name: str | None = None, *options: str, password: str | None = None) -> User:
         """Add a user with a random password (and name), with further `options` of `davserver user add`."""
-        user = User(name or f"user-{secrets.token_hex(4)}", password or secrets.token_urlsafe(12))
+        user = User(
+            name or f"user-{secrets.token_hex(4)}", password or secrets.token_hex(8)
+        )  # no leading minus: it goes on command lines
         self.run("user", "add", user.name, "--password-stdin", *options, stdin=f"{user.password}\n")
         return user
 

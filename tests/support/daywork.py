@@ -1,9 +1,12 @@
 """What the tests of real clients share: names that people use, what the server has, and what its log says."""
 
+import atexit
 import os
 import random
 import re
+import shutil
 import subprocess
+import tempfile
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
@@ -73,9 +76,11 @@ def nfc(names: Iterable[str]) -> set[str]:
 
 def private_home(folder: Path, **more: str) -> dict[str, str]:
     """An environment whose HOME, and whatever hangs on it, is empty and in `folder`."""
-    home, runtime = folder / "home", folder / "runtime"
+    home = folder / "home"
     home.mkdir(exist_ok=True)
-    runtime.mkdir(mode=0o700, exist_ok=True)
+    # Sockets lie in it, whose paths may have 107 bytes: a test's own folder is too far down.
+    runtime = Path(tempfile.mkdtemp(prefix="run-"))
+    atexit.register(shutil.rmtree, runtime, ignore_errors=True)
     kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
     return kept | {"HOME": str(home), "XDG_RUNTIME_DIR": str(runtime), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"} | more
 
