@@ -81,6 +81,8 @@ def test_a_missing_debian_tool_is_told_with_its_package(monkeypatch: pytest.Monk
     monkeypatch.setattr(tools, "SYSTEM_PATHS", ())
     monkeypatch.setenv("PATH", str(tmp_path))
     for package, command in tools.debian_packages():
+        if command.startswith("/"):
+            continue  # a file, which lies where it lies whatever PATH says
         with pytest.raises(pytest.skip.Exception, match=f"apt-get install {package}"):
             tools.need(command)
 
