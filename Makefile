@@ -10,12 +10,13 @@ PYTEST ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test check lock clean
+.PHONY: help install run test check prove lock clean
 
 help:
 	@echo 'make install   a .venv with all that running needs'
 	@echo 'make run       the drive, with SQLite and a folder, both in ./var'
 	@echo 'make test      all tests, and what they need on a bare Debian machine'
+	@echo 'make prove     faults, crashes and random days at full length: hours'
 	@echo 'make check     format, lint, types, imports and unit tests; no servers'
 	@echo 'make lock      the lock files anew, from pyproject.toml'
 	@echo 'make clean     removes what was built; leaves ./var alone'
@@ -33,6 +34,10 @@ test: .venv/.tests
 check: .venv/.tests
 	$(static)
 	@$(BIN)/python -m pytest -q -m 'not server and not slow' tests/unit tests/house $(PYTEST)
+
+prove: .venv/.tests
+	@scripts/debian-packages
+	@DAVSERVER_PROVE=1 $(BIN)/python -m pytest -s tests/faults tests/model tests/crash $(PYTEST)
 
 # What needs no run of the program to be found wrong.
 define static
