@@ -56,11 +56,21 @@ class Step:
     body: bytes = b""
 
 
-class Fleet:
-    """The server of a deployment, again and again."""
+class Refused(Exception):
+    """The server said: not now."""
 
-    def __init__(self, deployment: Deployment) -> None:
+
+class Fleet:
+    """The server of a deployment, again and again.
+
+    `is_patient`: broken connections are to be expected though nobody kills it, because what it needs is away, for up to
+    `patience` seconds.
+    """
+
+    def __init__(self, deployment: Deployment, *, is_patient: bool = False, patience: float = 90.0) -> None:
         self.deployment = deployment
+        self.is_patient = is_patient
+        self.patience = patience
         self.generation = 0
         """How many servers there have been."""
         self.up = threading.Event()
@@ -97,6 +107,7 @@ class Client(threading.Thread):
         self.uncertain = 0
         self.refused = 0
         """Answers that said: try again."""
+        self.away_since: float | None = None
         self.failure: str = ""
         self.stopping = threading.Event()
         token = base64.b64encode(f"{user.name}:{user.password}".encode()).decode()
@@ -128,18 +139,31 @@ class Client(threading.Thread):
                 return
             self.pending = self.next_step()
             status = self.send(self.pending.method, self.pending.path, self.pending.headers, self.pending.body)[0]
+        except Refused as error:
+            self.refuse(error)
         except (OSError, http.client.HTTPException) as error:
             self.hang_up()
             self.uncertain += self.pending is not None
-            self.wait_for_the_next(generation, error)
-            return
-        if 200 <= status < 300:
-            self.model, self.pending = self.pending.after, None
-            self.done += 1
-        elif status >= 500:
-            self.refused += 1
+            if self.fleet.is_patient:
+                self.refuse(error)
+            else:
+                self.wait_for_the_next(generation, error)
         else:
-            self.failure = f"{self.folder}: {self.pending.method} {self.pending.path} was answered {status}"
+            self.away_since = None
+            if 200 <= status < 300:
+                self.model, self.pending = self.pending.after, None
+                self.done += 1
+            else:
+                self.failure = f"{self.folder}: {self.pending.method} {self.pending.path} was answered {status}"
+
+    def refuse(self, error: Exception) -> None:
+        """What the server needs is away; it must come back."""
+        self.refused += 1
+        now = time.monotonic()
+        self.away_since = self.away_since or now
+        if now - self.away_since > self.fleet.patience:
+            self.failure = f"{self.folder}: refused for {self.fleet.patience:.0f} s: {error}"
+        time.sleep(0.1)
 
     def wait_for_the_next(self, generation: int, error: Exception) -> None:
         """A connection broke: the server was killed, or else something is wrong."""
@@ -175,7 +199,7 @@ class Client(threading.Thread):
         """What the server lists below the folder: size (None for a collection) and mark."""
         status, body = self.send("PROPFIND", "", {"Depth": "infinity"}, PROPFIND)
         if status != 207:
-            raise http.client.HTTPException(f"PROPFIND was answered {status}")
+            self.failure = f"{self.folder}: PROPFIND was answered {status}"
         found: dict[str, tuple[int | None, str]] = {}
         for response in ET.fromstring(body).iterfind("{DAV:}response"):
             href = unquote(urlsplit(response.findtext("{DAV:}href", "")).path)
@@ -189,7 +213,7 @@ class Client(threading.Thread):
     def send(
         self, method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b""
     ) -> tuple[int, bytes]:
-        """One request and its whole answer. A status of 5xx that is no "try again" is a failure."""
+        """One request and its whole answer. Raises `Refused` for 503 and 507; another status of 5xx is a failure."""
         base = urlsplit(self.fleet.server.url)
         if self._connection is None:
             self._connection = http.client.HTTPConnection(base.hostname or "", base.port, timeout=ANSWER_SECONDS)
@@ -197,7 +221,9 @@ class Client(threading.Thread):
         self._connection.request(method, target, body or None, self._headers | (headers or {}))
         answer = self._connection.getresponse()
         content = answer.read()
-        if answer.status >= 500 and answer.status != 503:
+        if answer.status in {503, 507}:
+            raise Refused(f"{method} {target} was answered {answer.status}: {content[:200]!r}")
+        if answer.status >= 500:
             self.failure = f"{self.folder}: {method} {target} was answered {answer.status}: {content[:500]!r}"
         return answer.status, content
 
