@@ -88,7 +88,7 @@ def record(client: Client, step: str, deployment: str, outcome: str) -> None:
 def declared() -> dict[str, Client]:
     """Every client that any module of tests/clients and tests/replays declares, by name."""
     for folder in ("clients", "replays"):
-        for path in sorted((ROOT / "tests" / folder).rglob("*.py")):
+        for path in sorted((ROOT / "tests" / folder).glob("*.py")):
             name = "tests." + ".".join(path.relative_to(ROOT / "tests").with_suffix("").parts)
             if name not in sys.modules:
                 _load(name, path)
