@@ -10,10 +10,19 @@ from pathlib import Path
 import pytest
 
 from tests.support.fixtures_davserver import Drive
+from tests.support.matrix import Client
 from tests.support.tools import need
 
 pytestmark = pytest.mark.server
 
+CADAVER = Client(
+    "cadaver", "driven", "tests/clients/test_common_clients.py",
+    ("folders, upload, copy, move, delete", "lock, write with the lock, unlock", "properties", "list", "download"),
+)  # fmt: skip
+CURL = Client(
+    "curl", "driven", "tests/clients/test_common_clients.py",
+    ("upload with a length", "upload in chunks", "download", "a part of a file"),
+)  # fmt: skip
 FILES = 2_000
 MARKER = b"this sentence must not be readable in the store. "
 
@@ -118,10 +127,18 @@ def test_cadaver_does_its_daily_work(drive: Drive, tmp_path: Path) -> None:
         ]
     )  # fmt: skip
     shown = run(command, drive.url, stdin=script + "\n", env={**os.environ, "HOME": str(home)}, timeout=60)
-    assert "failed" not in shown
-    assert "green" in shown
-    assert (tmp_path / "back.bin").read_bytes() == source.read_bytes()
-    assert shown.rstrip().splitlines()[-1].count("three.bin") == 0
+    kind = drive.deployment.kind
+    with (
+        CADAVER.step("folders, upload, copy, move, delete", kind),
+        CADAVER.step("lock, write with the lock, unlock", kind),
+    ):
+        assert "failed" not in shown
+    with CADAVER.step("properties", kind):
+        assert "green" in shown
+    with CADAVER.step("download", kind):
+        assert (tmp_path / "back.bin").read_bytes() == source.read_bytes()
+    with CADAVER.step("list", kind):
+        assert shown.rstrip().splitlines()[-1].count("three.bin") == 0
 
 
 def test_curl_uploads_by_length_and_in_chunks_and_reads_ranges(drive: Drive, tmp_path: Path) -> None:
@@ -129,13 +146,17 @@ def test_curl_uploads_by_length_and_in_chunks_and_reads_ranges(drive: Drive, tmp
     source = tmp_path / "source.bin"
     source.write_bytes(random.Random(2).randbytes(2_500_000))
     curl = [command, "-sS", "--fail-with-body", "-u", f"{drive.user.name}:{drive.user.password}"]
-    run(*curl, "-T", str(source), drive.url + "sized.bin")
-    with source.open("rb") as body:
+    kind = drive.deployment.kind
+    with CURL.step("upload with a length", kind):
+        run(*curl, "-T", str(source), drive.url + "sized.bin")
+    with CURL.step("upload in chunks", kind), source.open("rb") as body:
         subprocess.run([*curl, "-T", "-", drive.url + "chunked.bin"], stdin=body, check=True, timeout=60)
-    for name in ("sized.bin", "chunked.bin"):
-        got = tmp_path / name
-        run(*curl, "-o", str(got), drive.url + name)
-        assert hashlib.sha256(got.read_bytes()).digest() == hashlib.sha256(source.read_bytes()).digest()
-    part = tmp_path / "part.bin"
-    run(*curl, "-r", "262000-1310720", "-o", str(part), drive.url + "sized.bin")
-    assert part.read_bytes() == source.read_bytes()[262_000:1_310_721]
+    with CURL.step("download", kind):
+        for name in ("sized.bin", "chunked.bin"):
+            got = tmp_path / name
+            run(*curl, "-o", str(got), drive.url + name)
+            assert hashlib.sha256(got.read_bytes()).digest() == hashlib.sha256(source.read_bytes()).digest()
+    with CURL.step("a part of a file", kind):
+        part = tmp_path / "part.bin"
+        run(*curl, "-r", "262000-1310720", "-o", str(part), drive.url + "sized.bin")
+        assert part.read_bytes() == source.read_bytes()[262_000:1_310_721]

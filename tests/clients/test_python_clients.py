@@ -1,8 +1,10 @@
 """The two WebDAV libraries of Python that people use: webdavclient3 and webdav4."""
 
+import importlib
 import io
 import warnings
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -20,7 +22,7 @@ STEPS = (
 )  # fmt: skip
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it has invalid escapes, which Python tells of when it compiles them
-    from webdav3.client import Client as Webdav3
+    Webdav3: Any = importlib.import_module("webdav3.client").Client
 CLIENT3 = Client("webdavclient3", "driven", SOURCE, (*STEPS, "free space", "set and get a property"))
 CLIENT4 = Client("webdav4", "driven", SOURCE, (*STEPS, "not over what is there", "read a part"))
 

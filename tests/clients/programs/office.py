@@ -8,8 +8,9 @@ import sys
 import time
 from typing import Any
 
-import uno
-from com.sun.star.beans import PropertyValue
+# These come with Debian's own Python.
+import uno  # type: ignore[import-not-found]
+from com.sun.star.beans import PropertyValue  # type: ignore[import-not-found]
 
 
 def connect(port: int) -> Any:
