@@ -167,6 +167,10 @@ def _sqlite_engine(url: URL) -> Engine:
 
 def _postgresql_engine(url: URL, pool_size: int) -> Engine:
     options = f"-c lock_timeout={PG_LOCK_TIMEOUT_MS} -c statement_timeout={PG_STATEMENT_TIMEOUT_MS} -c timezone=UTC"
+    given = url.query.get("options")
+    if given:
+        # What the URL asks for (a search_path, say) stays, and wins.
+        options = f"{options} {given if isinstance(given, str) else ' '.join(given)}"
     return create_engine(
         url,
         pool_size=pool_size,
