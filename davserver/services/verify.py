@@ -36,7 +36,7 @@ Progress = Callable[[Stage, int, int], None]
 """Told the stage, how much of it is done and how much there is; the drive may grow meanwhile, so `done` may end above."""
 _USERS: Final = 500
 SMALL_STORE: Final = 5_000
-"""Objects."""
+"""Objects of a store that is held in memory as a whole."""
 
 
 class Verify:
@@ -92,14 +92,12 @@ class Verify:
         check = BlobCheck(
             self._database, self._store, self._keyring, self._clock, book, deep=deep, repair=repair, opened=told
         )
-        parts = ("",) if self._is_small() else PREFIXES
+        # What fits into memory is asked for once; a large store is looked at in parts.
+        listed = list(islice(self._store.list(), SMALL_STORE + 1))
+        parts = ("",) if len(listed) <= SMALL_STORE else PREFIXES
         for done, prefix in enumerate(parts, 1):
-            check.run(prefix)
+            check.run(prefix, self._store.list(prefix) if prefix else listed)
             if not deep:
                 progress(Stage.BLOBS, done, len(parts))
         check.finish()
         check.unfinished()
-
-    def _is_small(self) -> bool:
-        """Whether all that lies in the store can be held in memory at once, which saves many questions to it."""
-        return sum(1 for _ in islice(self._store.list(), SMALL_STORE + 1)) <= SMALL_STORE

@@ -73,9 +73,9 @@ class BlobCheck:
         self._strays: list[tuple[str, int, Micros]] = []
         self._stray_count = 0
 
-    def run(self, prefix: str) -> None:
-        """Compare all blobs whose id begins with the prefix, of two characters or none."""
-        stored = {blob.key.rpartition("/")[2]: blob for blob in self._store.list(prefix)}
+    def run(self, prefix: str, listed: Iterable[StoredBlob]) -> None:
+        """Compare all blobs whose id begins with the prefix, of two characters or none, with what the store lists of them."""
+        stored = {blob.key.rpartition("/")[2]: blob for blob in listed}
         self._book.checked["objects"] += len(stored)
         after, stop = prefix, _following(prefix)
         while rows := self._page(after, stop):

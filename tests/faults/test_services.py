@@ -30,7 +30,7 @@ from tests.support.faults import Faults, FaultyStore, When, break_database, brea
 
 Record = Callable[[str, object], None]
 FULL = bool(os.environ.get("DAVSERVER_PROVE"))
-ON_POSTGRESQL = {"replace a large file by a large one", "move a tree over another", "lock what is not there"}
+ON_POSTGRESQL = {"replace a large file by a large one", "move a tree over another"}
 """What the short version tries there: a database is made for each try."""
 MOST = 200
 """No use case has so many operations."""
