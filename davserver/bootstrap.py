@@ -97,7 +97,7 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
         held=_held(config),
     )
     content = Content(database, store, keyring, clock, random, content_settings)
-    tree_settings = TreeSettings(config.trash_retention * SECOND)
+    tree_settings = TreeSettings(config.trash_retention * SECOND, config.max_depth)
     tree = Tree(database, clock, tree_settings, store.free_bytes)
     queue = Queue(database, clock, random)
     upkeep = Upkeep(database, store, clock)

@@ -119,3 +119,17 @@ def members_of(connection: Connection, collection: Resource) -> Iterable[Resourc
 def descendants_of(connection: Connection, collection: Resource) -> Iterable[Resource]:
     """All below a collection, nearer ones first, so that a parent always comes before its members."""
     return map(resource_of, connection.execute(_DESCENDANTS, {"owner": collection.owner_id, "root": collection.id}))
+
+
+_HEIGHT = text(
+    "WITH RECURSIVE sub(id, depth) AS (SELECT CAST(:root AS bigint), 0 UNION ALL"
+    " SELECT m.id, sub.depth + 1 FROM sub JOIN resource m ON m.owner_id = :owner AND m.parent_id = sub.id"
+    f" WHERE m.revision_id IS NULL AND m.id <> {TRASH_ID})"
+    " SELECT max(sub.depth + CASE WHEN EXISTS (SELECT 1 FROM resource f WHERE f.owner_id = :owner AND f.parent_id = sub.id"
+    " AND f.revision_id IS NOT NULL) THEN 1 ELSE 0 END) FROM sub"
+)
+
+
+def height_of(connection: Connection, owner_id: int, resource_id: int) -> int:
+    """How many levels there are below a resource: 0 for a file or an empty collection."""
+    return int(connection.execute(_HEIGHT, {"owner": owner_id, "root": resource_id}).scalar_one())

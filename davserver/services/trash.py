@@ -30,7 +30,7 @@ from davserver.services.changes import (
 from davserver.services.guards import Touch, check_change
 from davserver.services.lookup import COLUMNS, REVISION_JOIN, Chain, resolve, resource_of
 from davserver.services.trashed import discarded_of
-from davserver.services.tree import TRASH_NAME, Tree, TreeSettings
+from davserver.services.tree import TRASH_NAME, Tree, TreeSettings, refuse_too_deep
 
 TRASH: Final = ResourcePath((TRASH_NAME,))
 """Where every tree has its trash."""
@@ -76,12 +76,14 @@ class Trash:
 
         Collections that are missing on the way are made. What stands there now is left alone, and `Conflict` raised; with
         `overwrite` it goes to the trash. Older content of a file that is still there then becomes that file's content, which
-        keeps its dead properties and its locks. Returns where it is now. Raises `NotFound`, `Conflict`, `Forbidden`, `Locked`.
+        keeps its dead properties and its locks. Returns where it is now. Raises `NotFound`, `Conflict`, `Forbidden`, `Locked`,
+        `PathTooDeep`.
         """
         with self._database.write() as unit:
             change = open_change(unit, principal.owner_id, self._clock())
             row = _find(unit.connection, principal.owner_id, entry)
             path = to or ResourcePath.parse(row.origin, max_depth=max_depth)
+            refuse_too_deep(change, row.resource_id, path, self._settings.max_depth)
             goal = self._clear_the_way(change, principal, path, row, overwrite=overwrite)
             if goal.target is not None and goal.target.id == row.replaced_id:
                 self._swap_content(change, row.resource_id, goal.target)

@@ -20,11 +20,12 @@ from davserver.domain.errors import (
     DestinationInsideSource,
     Forbidden,
     ParentMissing,
+    PathTooDeep,
     PreconditionFailed,
     SameResource,
 )
 from davserver.domain.lock import ActiveLock
-from davserver.domain.paths import ResourcePath
+from davserver.domain.paths import DEFAULT_MAX_DEPTH, ResourcePath
 from davserver.domain.principal import Principal
 from davserver.domain.resource import Resource, Usage
 from davserver.services.changes import (
@@ -41,7 +42,7 @@ from davserver.services.changes import (
 from davserver.services.copying import copy_subtree
 from davserver.services.guards import Touch, check_change, check_conditions, drop_locks_within, locks_around, state_of
 from davserver.services.listing import Depth, Entry, Listing, Wanted, entries
-from davserver.services.lookup import Chain, descendants_of, members_of, resolve
+from davserver.services.lookup import Chain, descendants_of, height_of, members_of, resolve
 from davserver.services.properties import dead_properties
 from davserver.services.quota import reserved_bytes
 from davserver.services.scanned import refuse_infected, scan_reports
@@ -55,6 +56,8 @@ class TreeSettings:
     """What an operator may set about trees."""
 
     trash_retention: Micros = 24 * HOUR
+    max_depth: int = DEFAULT_MAX_DEPTH
+    """Levels of a path. What lies deeper could be listed and not be reached."""
 
 
 def plant(unit: Unit, owner_id: int, now: Micros) -> None:
@@ -204,7 +207,7 @@ class Tree:
 
         Returns whether the destination was created rather than replaced. Raises `NotFound`, `ParentMissing`, `SameResource`,
         `DestinationInsideSource` (deep only), `DestinationHoldsSource`, `PreconditionFailed`, `Locked`, `QuotaExceeded`,
-        `Infected`.
+        `Infected`, `PathTooDeep`.
         """
         with self._database.write() as unit:
             change = open_change(unit, principal.owner_id, self._clock())
@@ -212,6 +215,7 @@ class Tree:
             target = origin.must_exist()
             if deep and target.is_collection:
                 _refuse_inside(source, destination)
+                refuse_too_deep(change, target.id, destination, self._settings.max_depth)
             refuse_infected(unit.connection, target, deep=deep)
             goal = self._clear_the_way(change, principal, origin, destination, overwrite, preconditions, moving=False)
             parent = writable_parent(goal)
@@ -244,6 +248,8 @@ class Tree:
                 self._move_to_trash(change, principal, origin, destination, preconditions)
                 return True
             _refuse_inside(source, destination)
+            if origin.is_in_trash or len(destination.names) > len(source.names):
+                refuse_too_deep(change, target.id, destination, self._settings.max_depth)
             goal = self._clear_the_way(change, principal, origin, destination, overwrite, preconditions, moving=True)
             parent = writable_parent(goal)
             drop_locks_within(unit.connection, principal.owner_id, source)
@@ -319,6 +325,12 @@ def writable_parent(chain: Chain) -> Resource:
     if chain.parent is None:
         raise ParentMissing
     return chain.parent
+
+
+def refuse_too_deep(change: Change, resource_id: int, destination: ResourcePath, max_depth: int) -> None:
+    """Raise `PathTooDeep` when something below the resource would lie too deep at the destination."""
+    if len(destination.names) + height_of(change.unit.connection, change.owner_id, resource_id) > max_depth:
+        raise PathTooDeep(f"What is below would lie deeper than {max_depth} levels.")
 
 
 def _refuse_inside(source: ResourcePath, destination: ResourcePath) -> None:

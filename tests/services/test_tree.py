@@ -12,12 +12,14 @@ from davserver.domain.errors import (
     Forbidden,
     NotFound,
     ParentMissing,
+    PathTooDeep,
     PreconditionFailed,
     SameResource,
 )
 from davserver.domain.principal import Principal
 from davserver.domain.property import PropertyName, PropertyUpdate
 from davserver.services.listing import Depth, Wanted
+from davserver.services.tree import TreeSettings
 from tests.support.core import Core, path, statements
 
 NFC, NFD = "caf\u00e9", "cafe\u0301"
@@ -175,6 +177,32 @@ def test_a_collection_cannot_be_put_into_itself(core: Core, alice: Principal) ->
     with pytest.raises(DestinationInsideSource):
         core.tree.copy(alice, path("/"), path("/x"), overwrite=True, deep=True)
     assert core.names(alice, "/", Depth.INFINITY) == ["a", "a/b"]
+
+
+def chain(core: Core, who: Principal, top: str, levels: int) -> str:
+    """Collections in one another, and the path of the innermost."""
+    where = ""
+    for _ in range(levels):
+        where += f"/{top}"
+        core.mkcol(who, where)
+    return where
+
+
+def test_nothing_is_put_where_its_members_would_lie_too_deep(core: Core, alice: Principal) -> None:
+    core.tree._settings = TreeSettings(max_depth=10)
+    inner = chain(core, alice, "a", 6)
+    outer = chain(core, alice, "b", 4)
+    core.put(alice, f"{inner}/f", b"x")  # seven levels
+    with pytest.raises(PathTooDeep):
+        core.tree.move(alice, path("/a"), path(f"{outer}/x"), overwrite=False)
+    with pytest.raises(PathTooDeep):
+        core.tree.copy(alice, path("/a"), path(f"{outer}/x"), overwrite=False, deep=True)
+    core.tree.copy(alice, path("/a"), path("/b/b/b/x"), overwrite=False, deep=True)
+    assert core.get(alice, "/b/b/b/x/a/a/a/a/a/f") == b"x"
+    core.tree.discard(alice, path("/a"))
+    with pytest.raises(PathTooDeep):
+        core.tree.move(alice, path("/.trash/a"), path(f"{outer}/x"), overwrite=False)
+    core.tree.move(alice, path("/.trash/a"), path("/c"), overwrite=False)
 
 
 def test_nothing_is_put_over_what_holds_it(core: Core, alice: Principal) -> None:
