@@ -1,6 +1,34 @@
 """Who acts: the first argument of every service method."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from davserver.domain.paths import ResourcePath
+
+
+class Door(StrEnum):
+    """The ways in."""
+
+    WEBDAV = "webdav"
+    REST = "rest"
+    LINK = "link"
+    CLI = "cli"
+    BACKGROUND = "background"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Through which door somebody came, from where, and with what: for the activity log, never for a decision."""
+
+    door: Door
+    address: str | None = None
+    """The client's IP address; None for what began on this machine."""
+    device: str | None = None
+    """The name of the device token or of the session; None for the account's password."""
+
+
+UNKNOWN_ORIGIN: Final = Origin(Door.WEBDAV)
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +40,11 @@ class Principal:
     is_admin: bool = False
     hides_trash: bool = False
     """Whether listings of the root leave out the trash, so that no sync client empties it by mistake."""
+    read_only: bool = False
+    """Whether they came with a token that may change nothing."""
+    prefix: ResourcePath | None = None
+    """The collection that their token is limited to; None: the whole tree."""
+    origin: Origin = UNKNOWN_ORIGIN
 
     @property
     def owner_id(self) -> int:

@@ -206,6 +206,7 @@ def test_the_tree_is_old_or_new_whatever_fails(bench: Bench, case: Case, plan: P
         if not outcome.faults.fired:
             assert is_new, story
             record_property("faults", at - 1)
+            print(f"{case.name}, {plan.name}: {at - 1} faults survived")
             return
         if outcome.error is None:
             assert is_new, story
