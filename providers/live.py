@@ -15,12 +15,12 @@ from xml.sax.saxutils import escape
 
 from davserver.domain.clock import SECOND, Micros
 from davserver.domain.errors import UnprocessableProperty
+from davserver.domain.media import type_to_show
 from davserver.domain.property import DAV, PropertyName
 from davserver.domain.resource import Usage
+from davserver.domain.times import FIRST, LAST, http_date, iso_date, parse_unix_seconds
 from davserver.domain.trash import Discarded
 from davserver.services.listing import Entry
-from providers.media import type_to_show
-from providers.times import FIRST, LAST, http_date, iso_date, parse_unix_seconds
 from providers.verdicts import verdict_properties
 from providers.xml import SUPPORTED_LOCK, render_lock_discovery
 

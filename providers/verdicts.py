@@ -5,9 +5,9 @@ from xml.sax.saxutils import escape
 
 from davserver.domain.clock import SECOND
 from davserver.domain.property import PropertyName
+from davserver.domain.times import iso_date
 from davserver.domain.verdict import ScanReport
 from davserver.services.listing import Entry
-from providers.times import iso_date
 
 
 def verdict_properties(namespace: str) -> dict[PropertyName, Callable[[Entry, object], str]]:

@@ -4,11 +4,11 @@ from http import HTTPStatus
 
 from davserver.domain.conditions import Preconditions
 from davserver.domain.errors import BadRequest, DavserverError
+from davserver.domain.times import parse_unix_seconds
 from davserver.services.listing import Depth
 from providers.answer import Answer
 from providers.methods.put import MTIME_ACCEPTED
 from providers.request import DavRequest
-from providers.times import parse_unix_seconds
 
 
 def copy(request: DavRequest) -> Answer:

@@ -3,11 +3,11 @@
 from http import HTTPStatus
 
 from davserver.domain.errors import UnsupportedMediaType
+from davserver.domain.times import parse_unix_seconds
 from providers.answer import Answer
 from providers.body import RequestBody
 from providers.methods.put import MTIME_ACCEPTED
 from providers.request import DavRequest
-from providers.times import parse_unix_seconds
 
 
 def mkcol(request: DavRequest) -> Answer:

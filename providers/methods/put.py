@@ -4,12 +4,12 @@ from http import HTTPStatus
 
 from davserver.domain.clock import SECOND
 from davserver.domain.errors import BadRequest, UnsupportedMediaType
+from davserver.domain.media import type_to_store
+from davserver.domain.times import http_date, parse_unix_seconds
 from davserver.services.content import PutDetails
 from providers.answer import Answer
 from providers.body import RequestBody
-from providers.media import type_to_store
 from providers.request import DavRequest
-from providers.times import http_date, parse_unix_seconds
 
 MTIME_ACCEPTED = ("X-OC-Mtime", "accepted")
 """How a client learns that the time it sent was taken (clients rule R33)."""

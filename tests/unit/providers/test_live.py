@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from davserver.domain.clock import SECOND
 from davserver.domain.errors import UnprocessableProperty
 from davserver.domain.property import DAV, PropertyName
+from davserver.domain.times import FIRST, LAST, http_date, iso_date
 from providers.live import (
     ALIASES,
     BY_NAME,
@@ -23,7 +24,6 @@ from providers.live import (
     parse_time,
 )
 from providers.methods.propfind import may_be_told_quota, read_plan
-from providers.times import FIRST, LAST, http_date, iso_date
 
 TIMES = st.integers(FIRST // SECOND, LAST // SECOND)
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from davserver.domain.errors import RangeNotSatisfiable
-from providers.ranges import MAX_RANGES, ByteRange, Multipart, if_range_holds, parse_ranges
+from davserver.domain.ranges import MAX_RANGES, ByteRange, Multipart, if_range_holds, parse_ranges
 
 SIZE = 10
 ETAG = "0123abcd"

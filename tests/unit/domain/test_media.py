@@ -1,7 +1,7 @@
 import pytest
 
+from davserver.domain.media import UNKNOWN, browser_headers, type_of_name, type_to_show, type_to_store
 from davserver.domain.resource import Resource, Revision
-from providers.media import UNKNOWN, browser_headers, type_of_name, type_to_show, type_to_store
 
 
 def a_file(name: str, content_type: str) -> Resource:

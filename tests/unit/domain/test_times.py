@@ -1,6 +1,6 @@
 import pytest
 
-from providers.times import FIRST, LAST, http_date, parse_unix_seconds
+from davserver.domain.times import FIRST, LAST, http_date, parse_unix_seconds
 
 
 @pytest.mark.parametrize(
