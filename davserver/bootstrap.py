@@ -259,8 +259,12 @@ def warnings(config: Config) -> tuple[str, ...]:
             f"The content is sealed with the keys in {config.data_dir / 'keys.json'}. Every machine that serves this drive needs "
             "the same: set DAVSERVER_MASTER_KEYS on all of them, and keep a copy elsewhere."
         )
-    if config.host not in {"127.0.0.1", "::1", "localhost"} and config.tls_cert is None:
-        found.append("Passwords cross the network in clear unless a proxy in front of this server speaks TLS.")
+    is_local = config.host in {"127.0.0.1", "::1", "localhost"}
+    if not is_local and config.tls_cert is None and not config.trusted_proxies:
+        found.append(
+            "Passwords cross the network in clear unless a proxy in front of this server speaks TLS. If one does, name it in "
+            "DAVSERVER_TRUSTED_PROXIES."
+        )
     return tuple(found)
 
 

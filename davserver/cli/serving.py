@@ -56,6 +56,8 @@ def http_config(config: Config) -> HttpConfig:
             idle_seconds=config.idle_timeout,
             read_seconds=config.read_timeout,
             drain_seconds=config.drain_timeout,
+            trusted_proxies=config.trusted_proxies,
+            proxy_fields=config.proxy_fields,
         )
     except ValueError as error:
         raise ConfigError(str(error)) from error

@@ -4,6 +4,7 @@ import hmac
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
@@ -173,6 +174,30 @@ def boolean() -> Kind[bool]:
         return found in _TRUE
 
     return Kind("true or false", parse, lambda value: str(value).lower())
+
+
+Network = IPv4Network | IPv6Network
+
+
+def networks() -> Kind[tuple[Network, ...]]:
+    """Addresses and networks, in a list or with commas; ``none`` for none."""
+
+    def parse(value: object) -> tuple[Network, ...]:
+        parts = value if isinstance(value, list) else _text(value).split(",")
+        found = [_text(part) for part in parts]
+        if [word.lower() for word in found] == ["none"]:
+            return ()
+        return tuple(ip_network(word) for word in found)
+
+    return Kind(
+        "none, or addresses and networks such as 192.0.2.7, 10.0.0.0/8",
+        parse,
+        lambda value: ", ".join(map(_show_network, value)) or "none",
+    )
+
+
+def _show_network(network: Network) -> str:
+    return str(network.network_address if network.prefixlen == network.max_prefixlen else network)
 
 
 def path() -> Kind[Path]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 from davserver.config import kinds
-from davserver.config.kinds import Kind, Secret, SecretUrl
+from davserver.config.kinds import Kind, Network, Secret, SecretUrl
 
 T = TypeVar("T")
 
@@ -167,6 +167,17 @@ class Config:
     )
     drain_timeout: int = _setting(
         kinds.duration("0s", "1h"), 30, "After SIGTERM, what is in flight has so long to end."
+    )
+
+    trusted_proxies: tuple[Network, ...] = _setting(
+        kinds.networks(),
+        (),
+        "Proxies in front of this server: what they say of a client's address, of the scheme and of the host is believed.",
+    )
+    proxy_fields: str = _setting(
+        kinds.choice("x-forwarded", "forwarded"),
+        "x-forwarded",
+        "Where these proxies say it: in X-Forwarded-For, -Proto and -Host, or in Forwarded (RFC 7239). The others are ignored.",
     )
 
     max_depth: int = _setting(kinds.integer(1, 1000), 100, "Levels of a path.")

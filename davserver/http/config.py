@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 KIB = 1024
@@ -77,6 +78,11 @@ class HttpConfig:
     """After SIGTERM requests in flight have this long to end; then their body reads raise `BodyCutOff`."""
     grace_seconds: float = 5.0
     """After that, how long the application may take to notice and to answer."""
+
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """From these, what they say of where a request came from is believed; from nobody else."""
+    proxy_fields: str = "x-forwarded"
+    """The fields in which they say it: `x-forwarded` or `forwarded` (RFC 7239)."""
 
     server_name: str = "davserver"
     """The `Server` field. No version: it only helps an attacker to choose."""

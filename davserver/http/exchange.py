@@ -167,6 +167,8 @@ class Exchange:
         environ["SERVER_PROTOCOL"] = head.protocol
         environ["REMOTE_ADDR"] = connection.remote_addr
         environ["REMOTE_PORT"] = connection.remote_port
+        if connection.server.proxies is not None:
+            connection.server.proxies.apply(environ)
         environ["wsgi.errors"] = sys.stderr
         environ["wsgi.input"] = environ["davserver.body"] = self._body
         environ["wsgi.input_terminated"] = True

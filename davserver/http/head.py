@@ -93,6 +93,11 @@ def path_info(raw_path: str) -> str:
     return unquote_to_bytes(raw_path.encode("latin-1")).decode("latin-1")
 
 
+def is_host(text: str) -> bool:
+    """Whether it can stand in a Host field: a name or an address, perhaps with a port."""
+    return _HOST.fullmatch(text) is not None
+
+
 def _bad(reason: str) -> HeadRefusedError:
     return HeadRefusedError(HTTPStatus.BAD_REQUEST, reason)
 
@@ -171,7 +176,7 @@ def _check_host(fields: dict[str, str], protocol: str) -> None:
     if host is None:
         if protocol != "HTTP/1.0":
             raise _bad("The Host field is missing.")
-    elif not _HOST.fullmatch(host):
+    elif not is_host(host):
         raise _bad("Malformed host.")
 
 

@@ -15,6 +15,7 @@ from davserver.http.body import BodyCutOff
 from davserver.http.config import HttpConfig
 from davserver.http.connection import HttpConnection
 from davserver.http.exchange import Environ, WsgiApp
+from davserver.http.forwarded import Proxies
 from davserver.http.head import Head
 from davserver.http.loop import Loop
 from davserver.http.shares import Share, alone
@@ -85,6 +86,7 @@ class HttpServer(cheroot.wsgi.Server):
         self.tls = tls_context(config)
         self.environ: Environ = {}
         """What is the same in every request."""
+        self.proxies = Proxies(config.trusted_proxies, config.proxy_fields) if config.trusted_proxies else None
         self.stopping = False
         """Every answer closes its connection from now on."""
         self._stop_asked = False

@@ -2,6 +2,7 @@ import base64
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,7 @@ def test_warnings_are_for_who_needs_them(config: Config) -> None:
     assert warnings(config) == ()
     assert len(warnings(Config(host="0.0.0.0"))) == 1
     assert warnings(Config(host="0.0.0.0", tls_cert=Path("x"))) == ()
+    assert warnings(Config(host="0.0.0.0", trusted_proxies=(ip_network("10.0.0.1"),))) == ()
     shared = SecretUrl("postgresql://h/d")
     assert "DAVSERVER_MASTER_KEYS" in warnings(Config(database_url=shared))[0]
     assert warnings(Config(database_url=shared, master_keys=ring(b"1"))) == ()

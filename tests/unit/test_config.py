@@ -1,6 +1,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import fields
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,16 @@ def test_the_environment_wins_over_the_file(written: Written) -> None:
 
 def test_an_empty_variable_is_not_set(written: Written) -> None:
     assert load({"DAVSERVER_PORT": " "}, written("port: 9000")).port == 9000
+
+
+def test_networks_come_with_commas_or_as_a_list(written: Written) -> None:
+    wanted = (ip_network("10.0.0.0/8"), ip_network("2001:db8::1"))
+    assert load({"DAVSERVER_TRUSTED_PROXIES": "10.0.0.0/8, 2001:db8::1"}, written("")).trusted_proxies == wanted
+    in_file = written('davserver:\n  trusted_proxies: [10.0.0.0/8, "2001:db8::1"]')
+    assert load({}, in_file).trusted_proxies == wanted
+    assert load({"DAVSERVER_TRUSTED_PROXIES": "none"}, in_file).trusted_proxies == ()
+    with pytest.raises(ConfigError, match="DAVSERVER_TRUSTED_PROXIES must be none, or addresses and networks"):
+        load({"DAVSERVER_TRUSTED_PROXIES": "10.0.0.1/8"}, in_file)
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: s.name)
