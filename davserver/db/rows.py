@@ -282,3 +282,41 @@ class RecurringRow(Base):
     due_at: Mapped[int] = mapped_column(BigInt)
     caused_at: Mapped[int | None] = mapped_column(BigInt)
     """When it was caused last; None: never yet."""
+
+
+class MasterKeyRow(Base):
+    """What is known of a key of the key ring; never the key itself."""
+
+    __tablename__ = "master_key"
+
+    key_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    proof: Mapped[bytes] = mapped_column(LargeBinary)
+    """Something sealed under it: another key of the same id is found out before it seals anything."""
+    added_at: Mapped[int] = mapped_column(BigInt)
+    superseded_at: Mapped[int | None] = mapped_column(BigInt)
+    """When another became the current one; None while it is current, and for one that never was."""
+
+
+class KeyHolderRow(Base):
+    """A process that holds a key ring, so that no key seals anything before all of them know it."""
+
+    __tablename__ = "key_holder"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    host: Mapped[str] = mapped_column(Text)
+    pid: Mapped[int] = mapped_column(BigInt)
+    source: Mapped[str] = mapped_column(Text)
+    """Where its ring comes from: the file, by machine and path, which it reads again; or its own environment."""
+    key_ids: Mapped[str] = mapped_column(Text)
+    """Joined by commas, the current one first."""
+    seen_at: Mapped[int] = mapped_column(BigInt)
+
+
+class HoldRow(Base):
+    """While it lasts, nothing is removed from the store: somebody copies what a snapshot of the database refers to."""
+
+    __tablename__ = "hold"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    reason: Mapped[str] = mapped_column(Text)
+    expires_at: Mapped[int] = mapped_column(BigInt)
