@@ -3,6 +3,7 @@
 import itertools
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -27,6 +28,8 @@ Headers: TypeAlias = list[tuple[str, str]]
 REQUEST_ID: Final = "davserver.request_id"
 """The key in the WSGI environment of what the answer names in X-Request-ID, and the log beside a trace."""
 
+_GIVEN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:=+/-]{0,127}")
+"""What a client or a proxy may name a request. Anything else is not taken, so that no log line can be made up."""
 _LINE: Final = "%s %s %s %.1f ms %d bytes %s"
 _PAGE_METHODS: Final = frozenset({"GET", "HEAD", "POST"})
 """Outside of the share these get our pages; all others are a WebDAV client that looks around (clients rule R1)."""
@@ -72,7 +75,10 @@ class App:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        request_id = environ[REQUEST_ID] = f"{self._prefix}{next(self._numbers):x}"
+        given = environ.get("HTTP_X_REQUEST_ID")
+        if given is None or not _GIVEN_ID.fullmatch(given):
+            given = f"{self._prefix}{next(self._numbers):x}"
+        request_id = environ[REQUEST_ID] = given
         record = _Record(environ, start_response, self._timer)
         try:
             parts = self._door(environ)(environ, record.start_response)
@@ -142,6 +148,7 @@ class _Record:
         # No query (it may hold tokens) and no header field: nothing secret is among these.
         fields = {
             "method": method, "path": path, "status": self.status, "ms": milliseconds, "bytes": size, "user": user,
+            "device": None if principal is None else principal.origin.device, "address": environ.get("REMOTE_ADDR"),
             "request_id": environ[REQUEST_ID],
         }  # fmt: skip
         said = (method, path, self.status, milliseconds, size, user)

@@ -178,13 +178,15 @@ class Client(threading.Thread):
         """See that what is there is what the server said yes to, with or without what was under way."""
         listed = self.listed()
         allowed = [self.model] if self.pending is None else [self.model, self.pending.after]
+        wrong: list[str] = []  # of one that fits by its sizes; another may be of the same sizes and fit by its bytes
         for model in allowed:
             if listed == {path: (None if node.seed is None else node.size, node.mark) for path, node in model.items()}:
                 wrong = [path for path, node in model.items() if node.seed is not None and not self.holds(path, node)]
                 if not wrong:
                     self.model, self.pending = model, None
                     return
-                self.failure = f"{self.folder}: not the bytes that were put: {wrong}"
+        if wrong:
+            self.failure = f"{self.folder}: not the bytes that were put: {wrong}"
         step = self.pending and f"{self.pending.method} {self.pending.path} {self.pending.headers}"
         self.failure = (
             self.failure or f"{self.folder}: {sorted(listed)} is neither {sorted(self.model)} nor that after {step}"

@@ -1,13 +1,15 @@
 import io
 import itertools
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from davserver.domain.errors import NotFound
-from davserver.domain.principal import Principal
+from davserver.domain.principal import Door, Origin, Principal
 from davserver.wsgi import App, Environ, StartResponse
 
 SHARES = ("/dav", "/an other")
@@ -42,7 +44,7 @@ def dav(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     path = environ["davserver.raw_path"]
     if path in failures:
         raise failures[path]
-    environ["davserver.principal"] = Principal(1, "ada")
+    environ["davserver.principal"] = Principal(1, "ada", origin=Origin(Door.WEBDAV, "192.0.2.7", "phone"))
     start_response("200 OK", [("X-Door", "dav")])
     return iter([b"12", b"345"]) if path == "/dav/stream" else [b"dav"]
 
@@ -135,7 +137,8 @@ def test_the_log_has_one_line_a_request_without_query_and_credentials(app: App, 
     [record] = log.records
     assert record.getMessage() == "GET /dav/x 200 1000.0 ms 3 bytes ada"
     assert record.__dict__["request"] == {
-        "method": "GET", "path": "/dav/x", "status": "200", "ms": 1000.0, "bytes": 3, "user": "ada", "request_id": "id-1",
+        "method": "GET", "path": "/dav/x", "status": "200", "ms": 1000.0, "bytes": 3, "user": "ada",
+        "device": "phone", "address": None, "request_id": "id-1",
     }  # fmt: skip
 
 
@@ -152,3 +155,31 @@ def test_a_refused_request_is_logged_without_a_user(app: App, log: pytest.LogCap
 def test_closing_closes_the_services(app: App) -> None:
     app.close()
     assert app.closed == [True]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("given", ["0af7651916cd43dd8448eb211c80319c", "a.b_c-d:e", "x" * 128])
+def test_a_request_keeps_the_id_that_a_proxy_gave_it(app: App, log: pytest.LogCaptureFixture, given: str) -> None:
+    answer = Answer(app, "GET", "/healthz", HTTP_X_REQUEST_ID=given)
+    assert answer.headers["X-Request-ID"] == given
+    [record] = log.records
+    assert record.request["request_id"] == given  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("given", ["", " a", "a b", "a\r\nX: y", "\u00e9", "<b>", '"', "x" * 129, "-a"])
+def test_an_id_that_could_spoil_a_log_is_replaced(app: App, given: str) -> None:
+    assert Answer(app, "GET", "/healthz", HTTP_X_REQUEST_ID=given).headers["X-Request-ID"].startswith("id-")
+
+
+def test_the_log_says_which_device_asked_and_from_where(app: App, log: pytest.LogCaptureFixture) -> None:
+    Answer(app, "GET", "/dav/x", REMOTE_ADDR="192.0.2.7")
+    [record] = log.records
+    fields = record.request  # type: ignore[attr-defined]
+    assert (fields["device"], fields["address"]) == ("phone", "192.0.2.7")
+
+
+def test_the_page_about_the_log_names_every_field(app: App, log: pytest.LogCaptureFixture) -> None:
+    Answer(app, "GET", "/dav/x")
+    [record] = log.records
+    page = (Path(__file__).parents[2] / "docs" / "logging.md").read_text("utf-8")
+    told = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    assert set(told) == {"time", "level", "logger", "message", "trace", *record.request}  # type: ignore[attr-defined]
