@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import re
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -15,12 +16,12 @@ from sqlalchemy import func, inspect, select, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from davserver.config import Config
-from davserver.crypto import keyring as keyrings
+from davserver.crypto import keyfile
 from davserver.crypto.keyring import KeyRing, WrappedKey
 from davserver.db.rows import BlobRow
 from davserver.db.units import Database
 from davserver.domain.clock import SECOND, Clock, system_clock
-from davserver.domain.errors import ConfigError
+from davserver.domain.errors import ConfigError, Unavailable
 from davserver.domain.verdict import Verdict
 from davserver.jobs.bell import Bell
 from davserver.jobs.queue import Queue
@@ -31,6 +32,7 @@ from davserver.scanning.none import NoScanner
 from davserver.services.accounts import Accounts
 from davserver.services.attaching import KeepReplaced
 from davserver.services.content import Content, ContentSettings
+from davserver.services.keys import Keys
 from davserver.services.locks import Locks
 from davserver.services.passwords import PasswordHasher
 from davserver.services.properties import Properties
@@ -62,6 +64,7 @@ class Services:
     database: Database
     store: Store
     keyring: KeyRing
+    keys: Keys
     accounts: Accounts
     tree: Tree
     content: Content
@@ -77,6 +80,8 @@ class Services:
     def close(self) -> None:
         """Give back connections, files and threads."""
         self.bell.close()
+        with contextlib.suppress(Unavailable):
+            self.keys.leave()
         self.store.close()
         self.database.close()
 
@@ -104,7 +109,8 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
     scan_settings = ScanSettings(config.scan_max_size, config.scan_again_per_hour)
     scans = Scans(database, store, keyring, clock, open_scanner(config), scan_settings)
     recurring = Recurring(database, clock, {**UPKEEP_PERIODS, **SCAN_PERIODS})
-    runner = Runner(queue, recurring, {**upkeep.handlers, **scans.handlers})
+    keys = Keys(database, keyring, clock, source=key_source(config))
+    runner = Runner(queue, recurring, {**upkeep.handlers, **scans.handlers, **keys.handlers}, also=keys.beat)
     bell = _bell(config, queue, runner)
     database.ring_with(bell.ring)
     return Services(
@@ -112,6 +118,7 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
         database=database,
         store=store,
         keyring=keyring,
+        keys=keys,
         accounts=open_accounts(config, database, clock=clock, random=random),
         tree=tree,
         content=content,
@@ -210,6 +217,7 @@ def check(services: Services) -> None:
             blob = connection.execute(sealed).first()
             if blob is not None:
                 services.keyring.unwrap(WrappedKey(key_id, blob.wrapped_key), blob.id)
+    services.keys.check()
 
 
 def migrate(config: Config, database: Database) -> None:
@@ -283,7 +291,18 @@ def make_data_dir(config: Config) -> Path:
 def _keyring(config: Config, random: Random) -> KeyRing:
     if config.master_keys is not None:
         return KeyRing.parse(config.master_keys.reveal(), random=random)
-    return keyrings.load_or_create(make_data_dir(config) / "keys.json", random=random)
+    return keyfile.load_or_create(key_file(config), random=random)
+
+
+def key_file(config: Config) -> Path:
+    """Where the key ring lies when the environment does not hold it. Makes the data folder."""
+    return make_data_dir(config) / "keys.json"
+
+
+def key_source(config: Config) -> str:
+    """What tells one key ring from another: a file is one for all who read it, an environment is each process's own."""
+    host = socket.gethostname()
+    return f"environment of {host}:{os.getpid()}" if config.master_keys is not None else f"{host}:{key_file(config)}"
 
 
 def _secret(config: Config, random: Random) -> bytes:

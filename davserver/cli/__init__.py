@@ -74,6 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     verify.add_argument("--repair", action="store_true", help="mend what can be mended without a loss")
     _add_trash_commands(_group(commands, "trash", "Look into a user's trash, restore and purge."))
     _add_job_commands(_group(commands, "jobs", "Look at background work."))
+    _add_key_commands(_group(commands, "keys", "Look at the keys that seal the content, and change them."))
     _add_scan_commands(_group(commands, "scan", "Look at what was found by scans for viruses."))
     worker = _add(
         commands, "worker", _worker, "Do background work until SIGTERM or Ctrl-C: with Redis as a Celery worker.",
@@ -145,6 +146,27 @@ def _add_job_commands(jobs: "argparse._SubParsersAction[argparse.ArgumentParser]
     retry = _add(jobs, "retry", _jobs, "Try again now what failed.", "davserver jobs retry 42")
     retry.add_argument("id", metavar="ID", type=int, nargs="?", help="this one alone (default: all that failed)")
     _add(jobs, "run", _jobs, "Do here and now what is due.", "davserver jobs run")
+
+
+def _add_key_commands(keys: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    _add(
+        keys,
+        "list",
+        _keys,
+        "List the keys, what is sealed under each, and how far re-wrapping is.",
+        "davserver keys list",
+    )
+    add = _add(keys, "add", _keys, "Add a key that seals nothing yet.", "davserver keys add")
+    add.add_argument("--import", dest="file", type=Path, metavar="FILE", help="the keys of another key file instead")
+    rotate = _add(
+        keys, "rotate", _keys, "Make a key current, and bring all content under it in the background.",
+        "davserver keys rotate",
+    )  # fmt: skip
+    rotate.add_argument("id", metavar="ID", nargs="?", help="default: a fresh key (with a key file)")
+    retire = _add(
+        keys, "retire", _keys, "Take a key out that nothing is sealed under.", "davserver keys retire k5f0c21aa"
+    )
+    retire.add_argument("id", metavar="ID")
 
 
 def _add_scan_commands(scans: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -245,6 +267,12 @@ def _jobs(options: argparse.Namespace, config: Config) -> int:
     from davserver.cli import jobs  # noqa: PLC0415
 
     return jobs.run(options, config)
+
+
+def _keys(options: argparse.Namespace, config: Config) -> int:
+    from davserver.cli import keys  # noqa: PLC0415
+
+    return keys.run(options, config)
 
 
 def _scan(options: argparse.Namespace, config: Config) -> int:

@@ -35,9 +35,9 @@ class Envelope:
         """Unwrap the data key. Raises KeyRingError when the ring lacks the key or the row was altered."""
         return keyring.unwrap(WrappedKey(self.key_id, self.wrapped_key), self.blob_id)
 
-    def rewrapped(self, keyring: KeyRing) -> "Envelope":
-        """The same data key under the ring's current key: the sealed bytes stay as they are."""
-        wrapped = keyring.wrap(self.data_key(keyring), self.blob_id)
+    def rewrapped(self, keyring: KeyRing, key_id: str | None = None) -> "Envelope":
+        """The same data key under the ring's current key, or the one named: the sealed bytes stay as they are."""
+        wrapped = keyring.wrap(self.data_key(keyring), self.blob_id, key_id=key_id)
         return Envelope(self.blob_id, wrapped.key_id, wrapped.sealed, self.segment_size)
 
 

@@ -6,20 +6,15 @@ that a wrapped key moved to another blob's row, or relabelled, does not unwrap. 
 
 import base64
 import binascii
-import contextlib
-import json
-import logging
 import os
 import re
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from davserver.domain.errors import KeyRingError
+from davserver.domain.errors import KeyRingError, UnknownKey
 
 Random = Callable[[int], bytes]
 """n -> n unpredictable bytes."""
@@ -28,7 +23,6 @@ KEY_SIZE = 32
 NONCE_SIZE = 12
 _KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CONTEXT = b"davserver data key 1"
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +44,7 @@ class KeyRing:
                 raise KeyRingError(f"the key {key_id!r} has {len(key)} bytes instead of {KEY_SIZE}")
         if current not in keys:
             raise KeyRingError("the key ring has no current key")
-        self.current = current
-        self._keys = dict(keys)
+        self._ring = (current, dict(keys))
         self._random = random
 
     @classmethod
@@ -65,7 +58,7 @@ class KeyRing:
             _check_id(key_id)
             if key_id in keys:
                 raise KeyRingError(f"the key id {key_id!r} is there twice")
-            keys[key_id] = _decode(key_id, encoded)
+            keys[key_id] = decode_key(key_id, encoded)
         return cls(keys, next(iter(keys), ""), random=random)
 
     @classmethod
@@ -75,35 +68,90 @@ class KeyRing:
         return cls({key_id: random(KEY_SIZE)}, key_id, random=random)
 
     @property
+    def current(self) -> str:
+        """The id of the key that seals what is new."""
+        return self.now()[0]
+
+    @property
     def key_ids(self) -> tuple[str, ...]:
         """All ids, the current one first."""
-        return (self.current, *(key_id for key_id in self._keys if key_id != self.current))
+        current, keys = self.now()
+        return (current, *(key_id for key_id in keys if key_id != current))
+
+    def now(self) -> tuple[str, dict[str, bytes]]:
+        """The current id, and all keys."""
+        return self._ring
+
+    def _find(self, key_id: str) -> bytes | None:
+        return self.now()[1].get(key_id)
 
     def __repr__(self) -> str:
         return f"KeyRing(current={self.current!r}, key_ids={self.key_ids!r})"
 
     def with_new_key(self) -> "KeyRing":
         """A ring with the same keys and a fresh one, which is current: data keys wrapped earlier still unwrap."""
+        ring = self.with_spare_key()
+        return ring.with_current(ring.key_ids[-1])
+
+    def with_spare_key(self) -> "KeyRing":
+        """A ring with the same keys and, as the last one, a fresh one that seals nothing yet."""
+        current, keys = self.now()
         key_id = "k" + self._random(4).hex()
-        if key_id in self._keys:
+        if key_id in keys:
             raise KeyRingError(f"the key id {key_id!r} is taken")
-        return KeyRing({**self._keys, key_id: self._random(KEY_SIZE)}, key_id, random=self._random)
+        return KeyRing({**keys, key_id: self._random(KEY_SIZE)}, current, random=self._random)
+
+    def with_keys_of(self, other: "KeyRing") -> "KeyRing":
+        """A ring that has the keys of both. Raises KeyRingError when they mean different keys by one id."""
+        (current, keys), more = self.now(), other.now()[1]
+        for key_id in keys.keys() & more.keys():
+            if keys[key_id] != more[key_id]:
+                raise KeyRingError(f"the key {key_id!r} is another key in the two key rings")
+        return KeyRing({**keys, **more}, current, random=self._random)
+
+    def with_current(self, key_id: str) -> "KeyRing":
+        """A ring with the same keys, of which that one is current. Raises KeyRingError when it is not among them."""
+        keys = self.now()[1]
+        if key_id not in keys:
+            raise KeyRingError(f"the key ring has no key {key_id!r}")
+        return KeyRing(keys, key_id, random=self._random)
+
+    def without(self, key_id: str) -> "KeyRing":
+        """A ring without that key. Raises KeyRingError when it is the current one, or not there."""
+        return self._split(key_id)[0]
+
+    def only(self, key_id: str) -> "KeyRing":
+        """A ring of that key alone. Raises KeyRingError when it is the current one, or not there."""
+        return self._split(key_id)[1]
+
+    def _split(self, key_id: str) -> tuple["KeyRing", "KeyRing"]:
+        current, keys = self.now()
+        if key_id not in keys or key_id == current:
+            raise KeyRingError(f"the key ring has no key {key_id!r} besides its current one")
+        rest = {each: key for each, key in keys.items() if each != key_id}
+        return KeyRing(rest, current, random=self._random), KeyRing({key_id: keys[key_id]}, key_id)
 
     def reveal(self) -> str:
         """The text form that `parse` reads, with every key in clear: for a secret store, never for a log."""
-        return ",".join(f"{i}:{base64.b64encode(self._keys[i]).decode()}" for i in self.key_ids)
+        current, keys = self.now()
+        ordered = (current, *(key_id for key_id in keys if key_id != current))
+        return ",".join(f"{i}:{base64.b64encode(keys[i]).decode()}" for i in ordered)
 
-    def wrap(self, data_key: bytes, blob_id: str) -> WrappedKey:
-        """Wrap a 32-byte data key for that blob under the current key."""
+    def wrap(self, data_key: bytes, blob_id: str, *, key_id: str | None = None) -> WrappedKey:
+        """Wrap a 32-byte data key for that blob under the current key, or under the one named."""
+        current, keys = self.now()
+        wrapping = current if key_id is None else key_id
+        if wrapping not in keys:
+            raise UnknownKey(f"the key ring has no key {wrapping!r}")
         nonce = self._random(NONCE_SIZE)
-        aead = AESGCM(self._keys[self.current])
-        return WrappedKey(self.current, nonce + aead.encrypt(nonce, data_key, _binding(self.current, blob_id)))
+        sealed = AESGCM(keys[wrapping]).encrypt(nonce, data_key, _binding(wrapping, blob_id))
+        return WrappedKey(wrapping, nonce + sealed)
 
     def unwrap(self, wrapped: WrappedKey, blob_id: str) -> bytes:
-        """The data key. Raises KeyRingError when the ring lacks the key, or the wrapping is not this blob's."""
-        key = self._keys.get(wrapped.key_id)
+        """The data key. Raises UnknownKey when the ring lacks the key, KeyRingError when the wrapping is not this blob's."""
+        key = self._find(wrapped.key_id)
         if key is None:
-            raise KeyRingError(f"blob {blob_id} is sealed under the key {wrapped.key_id!r}, which the key ring lacks")
+            raise UnknownKey(f"blob {blob_id} is sealed under the key {wrapped.key_id!r}, which the key ring lacks")
         nonce, sealed = wrapped.sealed[:NONCE_SIZE], wrapped.sealed[NONCE_SIZE:]
         try:
             return AESGCM(key).decrypt(nonce, sealed, _binding(wrapped.key_id, blob_id))
@@ -111,67 +159,6 @@ class KeyRing:
             raise KeyRingError(
                 f"the data key of blob {blob_id} does not unwrap: {wrapped.key_id!r} is another key, or it was altered"
             ) from None
-
-
-def load_or_create(path: Path, *, random: Random = os.urandom) -> KeyRing:
-    """The key ring in the JSON file `path`, made with one fresh key (mode 0600, durable) when there is none.
-
-    Of several processes that start at once, one creates the file and all return its key. Raises KeyRingError.
-    """
-    with contextlib.suppress(FileNotFoundError):
-        return load(path, random=random)
-    with contextlib.suppress(FileExistsError):
-        _write(path, KeyRing.generate(random=random), random, os.link)
-    return load(path, random=random)
-
-
-def load(path: Path, *, random: Random = os.urandom) -> KeyRing:
-    """Read the key ring in `path`. Raises FileNotFoundError, or KeyRingError when it cannot be read or used."""
-    try:
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            _log.warning("the key file %s can be read by other users: chmod 600 it", path)
-        text = path.read_text("ascii")
-    except FileNotFoundError:
-        raise
-    except (OSError, UnicodeDecodeError) as error:
-        raise KeyRingError(f"the key file {path} cannot be read: {type(error).__name__}") from None
-    try:
-        content = json.loads(text)
-        encoded, current = dict(content["keys"]), str(content["current"])
-    except (ValueError, KeyError, TypeError):
-        raise KeyRingError(f"the key file {path} is not a key ring") from None
-    return KeyRing({i: _decode(i, str(key)) for i, key in encoded.items()}, current, random=random)
-
-
-def save(path: Path, ring: KeyRing, *, random: Random = os.urandom) -> None:
-    """Replace the key file atomically and durably, for instance by a ring `with_new_key`. Raises KeyRingError."""
-    _write(path, ring, random, os.replace)
-
-
-def _write(path: Path, ring: KeyRing, random: Random, publish: Callable[[Path, Path], None]) -> None:
-    """Write beside `path`, fsync, and `publish`: os.link refuses to replace (FileExistsError), os.replace does it."""
-    keys = dict(entry.split(":", 1) for entry in ring.reveal().split(","))
-    content = json.dumps({"current": ring.current, "keys": keys}, indent=2) + "\n"
-    draft = path.with_name(f".{path.name}.{random(8).hex()}.new")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        publish(draft, path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except FileExistsError:
-        raise
-    except OSError as error:
-        raise KeyRingError(f"the key file {path} cannot be written: {error.strerror}") from None
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _binding(key_id: str, blob_id: str) -> bytes:
@@ -184,8 +171,8 @@ def _check_id(key_id: str) -> None:
         raise KeyRingError("a key id has 1 to 64 letters, digits, dots, dashes or underscores")
 
 
-def _decode(key_id: str, encoded: str) -> bytes:
-    """Standard or URL-safe base64. The text never gets into the error."""
+def decode_key(key_id: str, encoded: str) -> bytes:
+    """A key in standard or URL-safe base64. The text never gets into the error."""
     try:
         key = base64.b64decode(encoded.strip().replace("-", "+").replace("_", "/"), validate=True)
     except (binascii.Error, ValueError):

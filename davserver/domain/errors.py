@@ -259,6 +259,12 @@ class DatabaseUnavailable(Unavailable):
     code, summary = "database_unavailable", "The database does not answer; try again."
 
 
+class KeyUnknown(Unavailable):
+    """The content is sealed under a key that this server's key ring lacks."""
+
+    code, summary = "key_unknown", "The server lacks the key of this file at the moment; its log says more."
+
+
 class ScanPending(Unavailable):
     """The content is held until it has been scanned for viruses."""
 
@@ -290,3 +296,7 @@ class ConfigError(Exception):
 
 class KeyRingError(ConfigError):
     """The key ring has no usable current key, or lacks the key that a blob was sealed under."""
+
+
+class UnknownKey(KeyRingError):
+    """The key ring lacks the key that is named."""

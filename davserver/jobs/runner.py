@@ -46,7 +46,10 @@ What it raises is tried again: `Unavailable` (something is away) without end, al
 
 
 class Runner:
-    """`handlers`: what does which kind of job. `timer` gives seconds of a clock that only goes on."""
+    """`handlers`: what does which kind of job. `also` is called beside each look at what recurs.
+
+    `timer` gives seconds of a clock that only goes on.
+    """
 
     def __init__(
         self,
@@ -54,11 +57,13 @@ class Runner:
         recurring: Recurring,
         handlers: Mapping[str, Handler],
         *,
+        also: Callable[[], None] = lambda: None,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._queue = queue
         self._recurring = recurring
         self._handlers = dict(handlers)
+        self._also = also
         self._timer = timer
         self._recurring_at = float("-inf")
         self._stopping = threading.Event()
@@ -79,6 +84,7 @@ class Runner:
         """Make jobs of what recurs and is due; looks only every few seconds."""
         if self._timer() >= self._recurring_at:
             self._recurring_at = self._timer() + RECURRING_SECONDS
+            self._also()
             self._recurring.cause_due()
 
     def stop(self) -> None:

@@ -1,5 +1,6 @@
 """Blobs: what a row says of sealed bytes, and the way from there to what they hold. For services only."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,7 +8,10 @@ from typing import Any
 from davserver.crypto.envelope import Envelope
 from davserver.crypto.keyring import KeyRing
 from davserver.crypto.segments import open_range
+from davserver.domain.errors import ContentDamaged, KeyRingError, KeyUnknown, UnknownKey
 from davserver.stores.base import Store, blob_key
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ def sealed_blob(row: Any) -> SealedBlob:
 def open_blob(blob: SealedBlob, store: Store, keyring: KeyRing, start: int, stop: int) -> Iterator[bytes]:
     """Yield the bytes [start, stop) of what the blob holds, only ever authenticated ones.
 
-    Raises `BlobMissing`, `ContentDamaged`, `StoreUnavailable`, `KeyRingError`.
+    Raises `BlobMissing`, `ContentDamaged`, `StoreUnavailable`, `KeyUnknown`.
     """
     kept = blob.sealed
 
@@ -49,8 +53,19 @@ def open_blob(blob: SealedBlob, store: Store, keyring: KeyRing, start: int, stop
         blob.sealed_size,
         start,
         stop,
-        data_key=blob.envelope.data_key(keyring),
+        data_key=_data_key(blob, keyring),
         associated_data=blob.envelope.associated_data,
         layout=blob.envelope.layout,
         header=blob.header,
     )
+
+
+def _data_key(blob: SealedBlob, keyring: KeyRing) -> bytes:
+    try:
+        return blob.envelope.data_key(keyring)
+    except UnknownKey as error:
+        log.error("%s: docs/keys.md", error)  # noqa: TRY400 - a trace would say no more
+        raise KeyUnknown from error
+    except KeyRingError as error:
+        log.error("%s", error)  # noqa: TRY400 - the same
+        raise ContentDamaged from error

@@ -7,7 +7,7 @@ revision is the file's, and what was stored is removed (or found later by the up
 import hashlib
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from sqlalchemy import bindparam, select
@@ -231,6 +231,9 @@ class Content:
         details: PutDetails,
         preconditions: Preconditions,
     ) -> Stored:
+        if content.envelope.key_id != self._keyring.current:
+            # The key changed while the body came: nothing new may come under the old one, which may be retired soon.
+            content = replace(content, envelope=content.envelope.rewrapped(self._keyring))
         with self._database.write() as unit:
             change = open_change(unit, principal.owner_id, self._clock())
             if content.sealed is None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from davserver.crypto.keyring import KeyRing, WrappedKey, load, load_or_create, save
+from davserver.crypto.keyfile import load, load_or_create, save
+from davserver.crypto.keyring import KeyRing, WrappedKey
 from davserver.domain.errors import KeyRingError
 from tests.support.sealing import predictable
 
@@ -175,7 +176,7 @@ def test_a_missing_file_is_made_for_the_owner_alone(tmp_path: Path) -> None:
 STARTING = """
 import sys
 from pathlib import Path
-from davserver.crypto.keyring import load_or_create
+from davserver.crypto.keyfile import load_or_create
 print("ready", flush=True)
 for line in sys.stdin:
     print(load_or_create(Path(line.strip())).reveal(), flush=True)
