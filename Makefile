@@ -7,16 +7,19 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-in
 	--python-version 3.11 pyproject.toml --group build
 # What pytest gets on top, as in `make test PYTEST='-k lock -x'`; '-n 0' runs all in one process.
 PYTEST ?=
+# What the benchmark gets, as in `make bench BENCH='--only put_4k --only-servers ours-embedded,wsgidav-fs'`.
+BENCH ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test check prove lock clean
+.PHONY: help install run test check prove bench lock clean
 
 help:
 	@echo 'make install   a .venv with all that running needs'
 	@echo 'make run       the drive, with SQLite and a folder, both in ./var'
 	@echo 'make test      all tests, and what they need on a bare Debian machine'
 	@echo 'make prove     faults, crashes and random days at full length: hours'
+	@echo 'make bench     against other servers, as it grows, with slow neighbours: writes docs/benchmarks.md; an hour'
 	@echo 'make check     format, lint, types, imports and unit tests; no servers'
 	@echo 'make lock      the lock files anew, from pyproject.toml'
 	@echo 'make clean     removes what was built; leaves ./var alone'
@@ -39,6 +42,10 @@ prove: .venv/.tests
 	@scripts/debian-packages
 	@DAVSERVER_PROVE=1 $(BIN)/python -m pytest -s tests/faults tests/model tests/crash $(PYTEST)
 
+bench: .venv/.bench
+	@[ -x /usr/sbin/apache2 ] || scripts/debian-packages apache2-bin || true
+	@$(BIN)/python -m tests.load.bench $(BENCH)
+
 # What needs no run of the program to be found wrong.
 define static
 @$(BIN)/ruff format --check --quiet --output-format concise . || { echo 'Format it: .venv/bin/ruff format .' >&2; exit 1; }
@@ -49,6 +56,7 @@ endef
 
 lock: .venv/bin/uv
 	@$(LOCK) --group test --group check -o requirements-dev.lock $(LOCKARGS)
+	@$(LOCK) --group bench -c requirements-dev.lock -o requirements-bench.lock $(LOCKARGS)
 	@$(LOCK) -c requirements-dev.lock -o requirements.lock $(LOCKARGS)
 
 clean:
@@ -74,6 +82,10 @@ clean:
 	@$(PIP) --require-hashes -r requirements-dev.lock
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch .venv/.runs $@
+
+.venv/.bench: requirements-bench.lock .venv/.tests
+	@$(PIP) --require-hashes -r requirements-bench.lock
+	@touch $@
 
 .venv/bin/uv: | .venv/bin/python
 	@$(PIP) uv

@@ -1,0 +1,82 @@
+"""`make bench`: measures, and writes docs/benchmarks.md with its plots.
+
+Run: make bench BENCH='--rounds 2 --only put_4k,get_4k --only-servers ours-embedded,wsgidav-fs'
+With --only or --only-servers it prints what it found, and writes nothing.
+"""
+
+import argparse
+
+from tests.load import neighbours, report
+from tests.load.compare import Comparison, compare, running
+from tests.load.processes import machine
+from tests.load.targets import SERVERS, versions
+from tests.load.work import WORK
+
+
+def names(known: list[str], text: str) -> list[str]:
+    """Those of a list with commas. Raises `argparse.ArgumentTypeError` for one that nobody knows."""
+    chosen = text.split(",")
+    if unknown := [name for name in chosen if name not in known]:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: there are {', '.join(known)}")
+    return [name for name in known if name in chosen]
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="make bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    works, servers = [work.name for work in WORK], list(SERVERS)
+    made.add_argument("--rounds", type=int, default=5, help="rounds of each piece of work; the medians are told")
+    made.add_argument("--seconds", type=float, default=3.0, help="how long small requests are pressed on")
+    made.add_argument("--only", type=lambda text: names(works, text), help=f"of: {', '.join(works)}")
+    made.add_argument("--only-servers", type=lambda text: names(servers, text), help=f"of: {', '.join(servers)}")
+    made.add_argument("--parts", type=lambda text: names(list(PARTS), text), help=f"of: {', '.join(PARTS)}")
+    return made
+
+
+PARTS = ("compare", "neighbours")
+OURS = ["ours-embedded", "ours-company"]
+
+
+def table(comparison: Comparison) -> str:
+    """The figures as text: speed, ratio to the first server, CPU seconds (own + database and store)."""
+    lines = []
+    for work in WORK:
+        figures = comparison.figures.get(work.name)
+        if not figures:
+            continue
+        first = next(iter(figures.values()))
+        lines.append(f"{work.name} ({work.unit}; CPU seconds per {work.per})")
+        for name, figure in figures.items():
+            behind = f" + {figure.cpu_behind:.3f}" if figure.cpu_behind else ""
+            bound = "  (the client was at its limit)" if figure.client_bound else ""
+            ratio = first.speed / figure.speed
+            lines.append(f"  {name:14} {figure.speed:12,.1f}   x{ratio:<8.2f} cpu {figure.cpu:.3f}{behind}{bound}")
+        lines += [f"  {name:14} FAILED: {why}" for name, why in comparison.failures.get(work.name, {}).items()]
+    lines += [f"{name} was skipped: {why}" for name, why in comparison.skipped.items()]
+    return "\n".join([*lines, "x: how many times as fast as this one the first is"])
+
+
+def main() -> None:
+    options = parser().parse_args()
+    prints_only = options.only or options.only_servers
+    for part in options.parts or PARTS:
+        if part == "compare":
+            works = options.only or [work.name for work in WORK]
+            with running(options.only_servers or list(SERVERS)) as (targets, skipped):
+                comparison = compare(targets, skipped, works, options.rounds, options.seconds)
+            print(table(comparison))
+            figures = comparison.as_json()
+        elif prints_only and not options.parts:
+            continue
+        else:
+            figures = neighbours.measure(options.only_servers or OURS)
+            print(figures)
+        if not prints_only:
+            report.keep(part, figures | {"machine": machine() | versions()})
+    if not prints_only:
+        report.write_page()
+
+
+if __name__ == "__main__":
+    main()
