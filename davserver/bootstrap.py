@@ -30,9 +30,12 @@ from davserver.jobs.runner import Runner
 from davserver.scanning.base import Scanner
 from davserver.scanning.none import NoScanner
 from davserver.services.accounts import Accounts
+from davserver.services.archives import Archives
 from davserver.services.attaching import KeepReplaced
 from davserver.services.content import Content, ContentSettings
 from davserver.services.keys import Keys
+from davserver.services.links import PERIODS as LINK_PERIODS
+from davserver.services.links import Links
 from davserver.services.locks import Locks
 from davserver.services.passwords import PasswordHasher
 from davserver.services.properties import Properties
@@ -71,6 +74,8 @@ class Services:
     locks: Locks
     properties: Properties
     trash: Trash
+    links: Links
+    archives: Archives
     quarantine: Quarantine
     queue: Queue
     runner: Runner
@@ -108,9 +113,11 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
     upkeep = Upkeep(database, store, clock)
     scan_settings = ScanSettings(config.scan_max_size, config.scan_again_per_hour)
     scans = Scans(database, store, keyring, clock, open_scanner(config), scan_settings)
-    recurring = Recurring(database, clock, {**UPKEEP_PERIODS, **SCAN_PERIODS})
+    links = Links(database, clock, random, _secret(config, random), hasher=PasswordHasher())
+    recurring = Recurring(database, clock, {**UPKEEP_PERIODS, **SCAN_PERIODS, **LINK_PERIODS})
     keys = Keys(database, keyring, clock, source=key_source(config))
-    runner = Runner(queue, recurring, {**upkeep.handlers, **scans.handlers, **keys.handlers}, also=keys.beat)
+    handlers = {**upkeep.handlers, **scans.handlers, **keys.handlers, **links.handlers}
+    runner = Runner(queue, recurring, handlers, also=keys.beat)
     bell = _bell(config, queue, runner)
     database.ring_with(bell.ring)
     return Services(
@@ -125,6 +132,8 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
         locks=Locks(database, clock, random, content),
         properties=Properties(database, clock),
         trash=Trash(database, clock, tree, tree_settings),
+        links=links,
+        archives=Archives(database, content),
         quarantine=Quarantine(database, clock),
         queue=queue,
         runner=runner,

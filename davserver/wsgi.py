@@ -1,4 +1,4 @@
-"""`Services` -> one WSGI application (PEP 3333): the WebDAV share at ``/dav/``, a page at ``/``, ``/healthz``."""
+"""`Services` -> one WSGI application (PEP 3333): WebDAV at ``/dav/``, links at ``/s/``, a page at ``/``, ``/healthz``."""
 
 import itertools
 import logging
@@ -13,6 +13,8 @@ from typing import Any, Final, TypeAlias
 from davserver.bootstrap import Services
 from davserver.domain.errors import DavserverError
 from davserver.domain.principal import Principal
+from davserver.share.app import BASE as LINKS
+from davserver.share.app import ShareApp
 from providers.app import make_dav_app
 from providers.request import PRINCIPAL, below_base, raw_path
 
@@ -63,10 +65,14 @@ class App:
         *,
         prefix: str,
         timer: Callable[[], float],
+        links: WsgiApp | None = None,
     ) -> None:
-        """`shares` are the paths that `dav` serves. `prefix` begins the ids of requests; `timer` gives seconds, for the log."""
+        """`shares` are the paths that `dav` serves; `links` serves what lies below ``/s``.
+
+        `prefix` begins the ids of requests; `timer` gives seconds, for the log."""
         self._dav = dav
         self._shares = tuple(shares)
+        self._links = links
         self._pages: dict[str, WsgiApp] = {"/": partial(_home, self._shares[0]), "/healthz": _health}
         self._close = close
         self._prefix = prefix
@@ -88,7 +94,9 @@ class App:
         except OSError:
             raise  # the connection's: the server below knows what to make of it
         except Exception:
-            log.exception("%s %s failed (%s)", environ["REQUEST_METHOD"], ascii(raw_path(environ)), request_id)
+            log.exception(
+                "%s %s failed (%s)", environ["REQUEST_METHOD"], ascii(shown_path(raw_path(environ))), request_id
+            )
             message = f"The server failed. Its log says more, under the id {request_id}."
             parts = _text(record.start_response, "500 Internal Server Error", message)
         if environ["REQUEST_METHOD"] == "HEAD" and isinstance(parts, list):
@@ -109,6 +117,8 @@ class App:
         for share in self._shares:
             if below_base(path, share) is not None:
                 return self._dav
+        if self._links is not None and path.startswith(LINKS + "/"):
+            return self._links
         return self._pages.get(path, _not_found)
 
 
@@ -117,7 +127,16 @@ def make_app(services: Services) -> App:
     services.bell.start()
     dav = make_dav_app(services)
     shares = services.config.shares
-    return App(dav, shares, services.close, prefix=os.urandom(4).hex() + "-", timer=time.perf_counter)
+    prefix = os.urandom(4).hex() + "-"
+    return App(dav, shares, services.close, prefix=prefix, timer=time.perf_counter, links=ShareApp(services, raw_path))
+
+
+def shown_path(path: str) -> str:
+    """A path as the log may hold it: the token of a download link is a secret."""
+    if not path.startswith(LINKS + "/"):
+        return path
+    token, slash, rest = path.removeprefix(LINKS + "/").partition("/")
+    return f"{LINKS}/{token[:4]}...{slash}{rest}" if len(token) > 4 else path
 
 
 class _Record:
@@ -142,7 +161,7 @@ class _Record:
             return
         environ = self._environ
         principal: Principal | None = environ.get(PRINCIPAL)
-        method, path = environ["REQUEST_METHOD"], raw_path(environ)
+        method, path = environ["REQUEST_METHOD"], shown_path(raw_path(environ))
         user = "-" if principal is None else principal.name
         milliseconds = round((self._timer() - self._began) * 1000, 1)
         # No query (it may hold tokens) and no header field: nothing secret is among these.

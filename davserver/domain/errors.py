@@ -62,6 +62,12 @@ class Unauthenticated(DavserverError):
     code, status, summary = "unauthenticated", 401, "A user name and a password are needed."
 
 
+class LinkPasswordNeeded(Unauthenticated):
+    """A download link wants its password, or was given another one."""
+
+    code, summary = "link_password", "This link needs its password."
+
+
 class Forbidden(DavserverError):
     """Known who asks, and the answer is no."""
 
@@ -124,10 +130,28 @@ class NotScanned(Forbidden):
     code, summary = "not_scanned", "This file could not be scanned for viruses, and is held back."
 
 
+class ArchiveTooLarge(Forbidden):
+    """More files and collections than go into one archive."""
+
+    code, summary = "archive_too_large", "There is too much in this folder for one archive; take parts of it."
+
+
 class NotFound(DavserverError):
     """Nothing at this URL, or nothing that the principal may know of."""
 
     code, status, summary = "not_found", 404, "There is nothing here."
+
+
+class LinkOver(NotFound):
+    """A download link that never was, is over, or whose file is gone: which of these is not told."""
+
+    code, summary = "link_over", "There is nothing here: the link may have ended, been used up or been taken back."
+
+
+class NoPreview(NotFound):
+    """Nothing that a preview could be made of."""
+
+    code, summary = "no_preview", "There is no preview of this."
 
 
 class MethodNotAllowed(DavserverError):

@@ -1,12 +1,12 @@
 """From a path to rows: how the services find resources. For services only."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, bindparam, text
 
 from davserver.db.rows import ROOT_ID, TRASH_ID
 from davserver.db.statements import Statement
@@ -133,3 +133,35 @@ _HEIGHT = text(
 def height_of(connection: Connection, owner_id: int, resource_id: int) -> int:
     """How many levels there are below a resource: 0 for a file or an empty collection."""
     return int(connection.execute(_HEIGHT, {"owner": owner_id, "root": resource_id}).scalar_one())
+
+
+_PLACES: Final = text(
+    "WITH RECURSIVE up(start, id, parent_id, name, depth) AS ("
+    " SELECT r.id, r.id, r.parent_id, r.name, 0 FROM resource r WHERE r.owner_id = :owner AND r.id IN :ids UNION ALL"
+    " SELECT up.start, p.id, p.parent_id, p.name, up.depth + 1 FROM up"
+    " JOIN resource p ON p.owner_id = :owner AND p.id = up.parent_id)"
+    " SELECT start, id, name FROM up ORDER BY start, depth DESC"
+).bindparams(bindparam("ids", expanding=True))
+
+
+def places_of(connection: Connection, owner_id: int, ids: Collection[int]) -> dict[int, ResourcePath]:
+    """By id, where resources are; what is in the trash or out of sight is nowhere. One query."""
+    ways: dict[int, list[tuple[int, str]]] = {}
+    for start, resource_id, name in connection.execute(_PLACES, {"owner": owner_id, "ids": list(ids)}):
+        ways.setdefault(start, []).append((resource_id, name))
+    return {
+        start: ResourcePath(tuple(name for _, name in way[1:]))
+        for start, way in ways.items()
+        if way[0][0] == ROOT_ID and all(resource_id != TRASH_ID for resource_id, _ in way)
+    }
+
+
+_BY_IDS: Final = text(
+    f"SELECT {COLUMNS} FROM resource r {REVISION_JOIN} WHERE r.owner_id = :owner AND r.id IN :ids"
+).bindparams(bindparam("ids", expanding=True))
+
+
+def resources_of(connection: Connection, owner_id: int, ids: Collection[int]) -> dict[int, Resource]:
+    """By id, resources wherever they are. One query."""
+    rows = connection.execute(_BY_IDS, {"owner": owner_id, "ids": list(ids)})
+    return {row[1]: resource_of(row) for row in rows}
