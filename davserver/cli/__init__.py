@@ -73,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     verify.add_argument("--deep", action="store_true", help="open every segment of every file")
     verify.add_argument("--repair", action="store_true", help="mend what can be mended without a loss")
     _add_trash_commands(_group(commands, "trash", "Look into a user's trash, restore and purge."))
+    _add_link_commands(_group(commands, "link", "Make, list and take back download links."))
     _add_job_commands(_group(commands, "jobs", "Look at background work."))
     _add_key_commands(_group(commands, "keys", "Look at the keys that seal the content, and change them."))
     _add_scan_commands(_group(commands, "scan", "Look at what was found by scans for viruses."))
@@ -139,6 +140,24 @@ def _add_trash_commands(trash: "argparse._SubParsersAction[argparse.ArgumentPars
     shown = settings.add_mutually_exclusive_group()
     shown.add_argument("--hide", dest="hidden", action="store_true", default=None, help="leave it out of listings")
     shown.add_argument("--show", dest="hidden", action="store_false", help="list it")
+
+
+def _add_link_commands(links: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    add = _add(
+        links, "add", _link, "Make a download link to a file or a folder.",
+        "davserver link add ada /photos/2026 --expires 7d --uses 10",
+    )  # fmt: skip
+    listing = _add(links, "list", _link, "List a user's download links.", "davserver link list ada")
+    revoke = _add(links, "revoke", _link, "Take a download link back, at once.", "davserver link revoke ada 7")
+    for parser in (add, listing, revoke):
+        parser.add_argument("user", metavar="USER")
+    add.add_argument("path", metavar="PATH", help="the file or folder in the user's drive")
+    add.add_argument("--name", metavar="NAME", help="what the list calls it (default: the name of the file)")
+    add.add_argument("--expires", type=_duration, metavar="TIME", help="when it ends, such as 12h or 7d")
+    add.add_argument("--uses", type=int, metavar="N", help="how many downloads it is good for")
+    add.add_argument("--password-stdin", action="store_true", help="ask for the password on the first line of stdin")
+    add.add_argument("--url", default="", metavar="URL", help="the server's address, to print the whole link")
+    revoke.add_argument("id", metavar="ID", type=int)
 
 
 def _add_job_commands(jobs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -210,6 +229,13 @@ def _size(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 10G") from None
 
 
+def _duration(text: str) -> int:
+    try:
+        return parse_duration(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration such as 12h or 7d") from None
+
+
 def _duration_or_server(text: str) -> int | str:
     try:
         return text if text == "server" else parse_duration(text)
@@ -261,6 +287,12 @@ def _trash(options: argparse.Namespace, config: Config) -> int:
     from davserver.cli import trash  # noqa: PLC0415
 
     return trash.run(options, config)
+
+
+def _link(options: argparse.Namespace, config: Config) -> int:
+    from davserver.cli import links  # noqa: PLC0415
+
+    return links.run(options, config)
 
 
 def _jobs(options: argparse.Namespace, config: Config) -> int:

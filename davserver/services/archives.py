@@ -92,7 +92,7 @@ class Archives:
                     found = resources_of(connection, principal.owner_id, ids)
                 for entry in batch:
                     if entry.is_collection:
-                        archive.mkdir(_info(entry.names, entry.modified_at, is_collection=True))
+                        archive.writestr(_info(entry.names, entry.modified_at, is_collection=True), b"")
                         continue
                     content = self._opened(principal, found.get(entry.resource_id))
                     if isinstance(content, str):
