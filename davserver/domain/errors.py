@@ -15,7 +15,7 @@ class DavserverError(Exception):
     status: ClassVar[int] = 500
     condition: ClassVar[str | None] = None
     """Local name of the DAV: precondition element for the error body, or None."""
-    retry_after: ClassVar[int | None] = None
+    retry_after: int | None = None
     """Seconds for a Retry-After header, or None."""
     summary: ClassVar[str] = "Something went wrong."
 
@@ -232,6 +232,16 @@ class LockConflict(Locked):
     """The wanted lock conflicts with one that is held (RFC 4918 section 9.10.6)."""
 
     code, condition, summary = "lock_conflict", "no-conflicting-lock", "Somebody holds a lock already."
+
+
+class TooManyRequests(DavserverError):
+    """Tried too often (RFC 6585 section 4); allowed again after `retry_after` seconds."""
+
+    code, status, summary = "too_many_requests", 429, "This was tried too often; wait a little."
+
+    def __init__(self, retry_after: int = 60) -> None:
+        super().__init__(f"This was tried too often; try again in {retry_after} s.")
+        self.retry_after = retry_after
 
 
 class HeadersTooLarge(DavserverError):

@@ -16,6 +16,7 @@ ONE_DOOR = {
     "cheroot": ("davserver.http",),
     "yaml": ("davserver.config",),
     "minio": ("davserver.stores",),
+    "limits": ("davserver.limiting",),
     "pyclamd": ("davserver.scanning",),
     "cryptography": ("davserver.crypto",),
     "alembic": ("davserver.db", "migrations"),
