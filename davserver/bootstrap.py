@@ -33,6 +33,7 @@ from davserver.services.accounts import Accounts
 from davserver.services.archives import Archives
 from davserver.services.attaching import KeepReplaced
 from davserver.services.content import Content, ContentSettings
+from davserver.services.devices import Devices
 from davserver.services.keys import Keys
 from davserver.services.links import PERIODS as LINK_PERIODS
 from davserver.services.links import Links
@@ -42,6 +43,7 @@ from davserver.services.properties import Properties
 from davserver.services.quarantine import Quarantine
 from davserver.services.scans import PERIODS as SCAN_PERIODS
 from davserver.services.scans import Scans, ScanSettings
+from davserver.services.sessions import Sessions, SigningKeys
 from davserver.services.trash import Trash
 from davserver.services.tree import Tree, TreeSettings
 from davserver.services.upkeep import PERIODS as UPKEEP_PERIODS
@@ -69,6 +71,8 @@ class Services:
     keyring: KeyRing
     keys: Keys
     accounts: Accounts
+    sessions: Sessions
+    devices: Devices
     tree: Tree
     content: Content
     locks: Locks
@@ -127,6 +131,8 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
         keyring=keyring,
         keys=keys,
         accounts=open_accounts(config, database, clock=clock, random=random),
+        sessions=open_sessions(config, database, clock=clock, random=random),
+        devices=open_devices(config, database, clock=clock, random=random),
         tree=tree,
         content=content,
         locks=Locks(database, clock, random, content),
@@ -174,6 +180,21 @@ def open_accounts(
     """The accounts alone."""
     secret = _secret(config, random)
     return Accounts(database, clock, secret, hasher=PasswordHasher(), default_quota=config.default_quota)
+
+
+def open_sessions(
+    config: Config, database: Database, *, clock: Clock = system_clock, random: Random = os.urandom
+) -> Sessions:
+    """The sessions alone."""
+    secret = _secret(config, random)
+    return Sessions(database, clock, random, secret, SigningKeys.of_secret(secret))
+
+
+def open_devices(
+    config: Config, database: Database, *, clock: Clock = system_clock, random: Random = os.urandom
+) -> Devices:
+    """The device tokens alone."""
+    return Devices(database, clock, random, _secret(config, random))
 
 
 def open_store(config: Config) -> Store:

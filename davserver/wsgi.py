@@ -13,6 +13,8 @@ from typing import Any, Final, TypeAlias
 from davserver.bootstrap import Services
 from davserver.domain.errors import DavserverError
 from davserver.domain.principal import Principal
+from davserver.rest.door import BASE as REST_BASE
+from davserver.rest.door import RestDoor
 from davserver.share.app import BASE as LINKS
 from davserver.share.app import ShareApp
 from providers.app import make_dav_app
@@ -66,11 +68,14 @@ class App:
         prefix: str,
         timer: Callable[[], float],
         links: WsgiApp | None = None,
+        rest: WsgiApp | None = None,
     ) -> None:
-        """`shares` are the paths that `dav` serves; `links` serves what lies below ``/s``.
+        """`shares` are the paths that `dav` serves; `links` serves what lies below ``/s``, `rest` what lies below ``/api``.
 
-        `prefix` begins the ids of requests; `timer` gives seconds, for the log."""
+        `prefix` begins the ids of requests; `timer` gives seconds, for the log.
+        """
         self._dav = dav
+        self._rest = rest
         self._shares = tuple(shares)
         self._links = links
         self._pages: dict[str, WsgiApp] = {"/": partial(_home, self._shares[0]), "/healthz": _health}
@@ -112,6 +117,8 @@ class App:
 
     def _door(self, environ: Environ) -> WsgiApp:
         path = raw_path(environ)
+        if self._rest is not None and (path == REST_BASE or path.startswith(REST_BASE + "/")):
+            return self._rest
         if environ["REQUEST_METHOD"] not in _PAGE_METHODS:
             return self._dav
         for share in self._shares:
@@ -128,7 +135,8 @@ def make_app(services: Services) -> App:
     dav = make_dav_app(services)
     shares = services.config.shares
     prefix = os.urandom(4).hex() + "-"
-    return App(dav, shares, services.close, prefix=prefix, timer=time.perf_counter, links=ShareApp(services, raw_path))
+    links, rest = ShareApp(services, raw_path), RestDoor(services)
+    return App(dav, shares, services.close, prefix=prefix, timer=time.perf_counter, links=links, rest=rest)
 
 
 def shown_path(path: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from wsgidav.mw.base_mw import BaseMiddleware
 
 from davserver.domain.errors import Unauthenticated
-from davserver.domain.principal import Principal
+from davserver.domain.principal import Door, Origin, Principal
 from providers.answer import StartResponse
 from providers.provider import services_of
 from providers.request import PRINCIPAL, Environ
@@ -22,8 +22,12 @@ class Authenticator(BaseMiddleware):
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer as a WSGI application does."""
-        credentials = tuple(read_credentials(environ.get("HTTP_AUTHORIZATION")))
-        if credentials:
+        header = environ.get("HTTP_AUTHORIZATION")
+        scheme, _, token = (header or "").strip().partition(" ")
+        credentials = tuple(read_credentials(header))
+        if scheme.lower() == "bearer" and self._bear(environ, token.strip()):
+            pass
+        elif credentials:
             self._sign_in(environ, credentials)
         elif environ["REQUEST_METHOD"] != "OPTIONS":
             raise Unauthenticated
@@ -31,19 +35,31 @@ class Authenticator(BaseMiddleware):
         return answer
 
     def _sign_in(self, environ: Environ, credentials: Iterable[tuple[str, str]]) -> None:
-        principal = self._first_known(credentials)
+        origin = Origin(Door.WEBDAV, environ.get("REMOTE_ADDR") or None)
+        self._note(environ, self._first_known(credentials, origin))
+
+    def _bear(self, environ: Environ, token: str) -> bool:
+        """A device token as Bearer (RFC 6750): who it is of, it says itself. Another kind of token is none (rule R7)."""
+        origin = Origin(Door.WEBDAV, environ.get("REMOTE_ADDR") or None)
+        found = services_of(self.wsgidav_app).devices.authenticate(token, origin)
+        if found is not None:
+            self._note(environ, found)
+        return found is not None
+
+    def _note(self, environ: Environ, principal: Principal) -> None:
         environ[PRINCIPAL] = principal
         environ["wsgidav.auth.user_name"] = principal.name
         environ["wsgidav.auth.realm"] = services_of(self.wsgidav_app).config.realm
         environ["wsgidav.auth.roles"] = ()
         environ["wsgidav.auth.permissions"] = ()
 
-    def _first_known(self, credentials: Iterable[tuple[str, str]]) -> Principal:
+    def _first_known(self, credentials: Iterable[tuple[str, str]], origin: Origin) -> Principal:
         refusal = Unauthenticated()
-        accounts = services_of(self.wsgidav_app).accounts
+        services = services_of(self.wsgidav_app)
         for name, password in credentials:
             try:
-                return accounts.authenticate(name, password)
+                device = services.devices.authenticate(password, origin, name)
+                return device or services.accounts.authenticate(name, password, origin)
             except Unauthenticated as error:
                 refusal = error
         raise refusal

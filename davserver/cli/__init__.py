@@ -72,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     verify.add_argument("--deep", action="store_true", help="open every segment of every file")
     verify.add_argument("--repair", action="store_true", help="mend what can be mended without a loss")
+    _add_token_commands(_group(commands, "token", "Make, list and revoke passwords of single devices."))
     _add_trash_commands(_group(commands, "trash", "Look into a user's trash, restore and purge."))
     _add_link_commands(_group(commands, "link", "Make, list and take back download links."))
     _add_job_commands(_group(commands, "jobs", "Look at background work."))
@@ -158,6 +159,25 @@ def _add_link_commands(links: "argparse._SubParsersAction[argparse.ArgumentParse
     add.add_argument("--password-stdin", action="store_true", help="ask for the password on the first line of stdin")
     add.add_argument("--url", default="", metavar="URL", help="the server's address, to print the whole link")
     revoke.add_argument("id", metavar="ID", type=int)
+
+
+def _add_token_commands(tokens: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    add = _add(
+        tokens, "add", _token, "Make a password for one device, and print it once.", "davserver token add ada laptop"
+    )
+    listing = _add(tokens, "list", _token, "List a user's device tokens.", "davserver token list ada")
+    revoke = _add(tokens, "revoke", _token, "End a token at once.", "davserver token revoke ada laptop")
+    for parser in (add, listing, revoke):
+        parser.add_argument("user", metavar="USER")
+    for parser in (add, revoke):
+        parser.add_argument("name", metavar="NAME", help="of the token, such as: laptop")
+    add.add_argument("--prefix", metavar="PATH", help="the folder that it opens (default: the whole drive)")
+    add.add_argument("--read-only", action="store_true", help="nothing can be changed with it")
+    add.add_argument("--hide-trash", action="store_true", help="listings leave out the trash")
+    add.add_argument(
+        "--network", metavar="CIDR", action="append", default=[], help="such as 192.168.1.0/24; repeatable"
+    )
+    add.add_argument("--expires", metavar="TIME", type=_duration, help="such as 90d (default: never)")
 
 
 def _add_job_commands(jobs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -293,6 +313,12 @@ def _link(options: argparse.Namespace, config: Config) -> int:
     from davserver.cli import links  # noqa: PLC0415
 
     return links.run(options, config)
+
+
+def _token(options: argparse.Namespace, config: Config) -> int:
+    from davserver.cli import tokens  # noqa: PLC0415
+
+    return tokens.run(options, config)
 
 
 def _jobs(options: argparse.Namespace, config: Config) -> int:

@@ -378,3 +378,47 @@ class PreviewRow(Base):
     reason: Mapped[str] = mapped_column(Text, default="")
     """Why there is none."""
     changed_at: Mapped[int] = mapped_column(BigInt)
+
+
+class SessionRow(Base):
+    """Somebody who is signed in through REST, on one device. Ended sessions have no row."""
+
+    __tablename__ = "session"
+    __table_args__ = (Index(None, "expires_at"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    credential_version: Mapped[int] = mapped_column(BigInt)
+    """The user's, when it was opened: under another one it is void."""
+    generation: Mapped[int] = mapped_column(BigInt, default=1)
+    """How often its refresh token was given out: an older one that is used again was stolen."""
+    refresh_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    """Keyed hash of the refresh token that counts."""
+    device: Mapped[str] = mapped_column(Text)
+    address: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[int] = mapped_column(BigInt)
+    used_at: Mapped[int] = mapped_column(BigInt)
+    expires_at: Mapped[int] = mapped_column(BigInt)
+
+
+class DeviceTokenRow(Base):
+    """A password of one device, for WebDAV. Revoked ones have no row."""
+
+    __tablename__ = "device_token"
+    __table_args__ = (UniqueConstraint("user_id", "name"), Index(None, "expires_at"))
+
+    id: Mapped[int] = mapped_column(BigInt, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(Text)
+    hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    """Keyed hash of the token."""
+    prefix: Mapped[str | None] = mapped_column(Text)
+    """The collection that it is limited to, percent-encoded."""
+    read_only: Mapped[bool] = mapped_column(default=False)
+    hides_trash: Mapped[bool] = mapped_column(default=False)
+    networks: Mapped[str | None] = mapped_column(Text)
+    """Networks in CIDR notation with commas between them, that it may be used from; None: any."""
+    created_at: Mapped[int] = mapped_column(BigInt)
+    expires_at: Mapped[int | None] = mapped_column(BigInt)
+    used_at: Mapped[int | None] = mapped_column(BigInt)
+    used_address: Mapped[str | None] = mapped_column(Text)

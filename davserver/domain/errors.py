@@ -38,6 +38,12 @@ class InvalidName(BadRequest):
     code, summary = "invalid_name", "The name holds characters that cannot be stored."
 
 
+class InvalidJson(BadRequest):
+    """The body is not JSON."""
+
+    code, summary = "invalid_json", "The body is not JSON."
+
+
 class InvalidXml(BadRequest):
     """The XML body is not well-formed, has a DOCTYPE, or is not what the method wants."""
 
@@ -72,6 +78,18 @@ class Forbidden(DavserverError):
     """Known who asks, and the answer is no."""
 
     code, status, summary = "forbidden", 403, "This is not allowed."
+
+
+class OutsidePrefix(Forbidden):
+    """A device token that is limited to a collection was used elsewhere."""
+
+    code, summary = "outside_prefix", "This token opens another collection only."
+
+
+class ReadOnlyToken(Forbidden):
+    """A device token that is for reading was used for a change."""
+
+    code, summary = "read_only_token", "This token is for reading only."
 
 
 class NameTooLong(Forbidden):
@@ -207,6 +225,16 @@ class UnsupportedMediaType(DavserverError):
     """A body where none is understood (MKCOL), or of a type that is not."""
 
     code, status, summary = "unsupported_media_type", 415, "A body of this type is not understood here."
+
+
+class InvalidInput(DavserverError):
+    """JSON, a query or a path whose values do not fit. `fields`: where, and what is wrong there; no values."""
+
+    code, status, summary = "invalid_input", 422, "The input does not fit: see errors."
+
+    def __init__(self, detail: str = "", *, fields: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(detail)
+        self.fields = fields
 
 
 class RangeNotSatisfiable(DavserverError):

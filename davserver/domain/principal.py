@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from davserver.domain.errors import OutsidePrefix, ReadOnlyToken
 from davserver.domain.paths import ResourcePath
 
 
@@ -45,8 +46,22 @@ class Principal:
     prefix: ResourcePath | None = None
     """The collection that their token is limited to; None: the whole tree."""
     origin: Origin = UNKNOWN_ORIGIN
+    token_id: int | None = None
+    """The device token that they came with: asked for again where a change commits."""
+    session_id: str | None = None
+    """The session that they came with; the same."""
 
     @property
     def owner_id(self) -> int:
         """The id of the tree's owner. Each user sees only their own tree."""
         return self.user_id
+
+    def check_reach(self, path: ResourcePath) -> None:
+        """Raise `OutsidePrefix` for a path that their token does not open, whatever is there."""
+        if self.prefix is not None and not path.is_within(self.prefix):
+            raise OutsidePrefix(f"This token opens {self.prefix.encoded}/ only.")
+
+    def check_write(self) -> None:
+        """Raise `ReadOnlyToken` when their token may change nothing."""
+        if self.read_only:
+            raise ReadOnlyToken

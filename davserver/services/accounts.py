@@ -18,7 +18,7 @@ from davserver.db.statements import Statement
 from davserver.db.units import Database, Unit
 from davserver.domain.clock import SECOND, Clock, Micros
 from davserver.domain.errors import BadRequest, Conflict, InvalidName, NotFound, Unauthenticated, Unavailable
-from davserver.domain.principal import Principal
+from davserver.domain.principal import UNKNOWN_ORIGIN, Origin, Principal
 from davserver.services.passwords import PasswordHasher
 from davserver.services.tree import plant
 
@@ -89,7 +89,7 @@ class Accounts:
         self._default_quota = default_quota
         self._cache = _Cache(secret)
 
-    def authenticate(self, name: str, password: str) -> Principal:
+    def authenticate(self, name: str, password: str, origin: Origin = UNKNOWN_ORIGIN) -> Principal:
         """Who signs in with this name and password. Raises `Unauthenticated`, equally slow for every reason of it."""
         key = self._cache.key(name, password)
         remembered = self._cache.get(key, self._clock())
@@ -97,9 +97,9 @@ class Accounts:
             with self._database.read() as connection:
                 row = _BY_ID.first(connection, {"id": remembered.user_id})
             if row is not None and _is_valid(row, remembered.credential_version):
-                return Principal(row.id, row.name, bool(row.is_admin), bool(row.hides_trash))
+                return _principal(row, origin)
             self._cache.forget(key)
-        return self._verify(name, password, key)
+        return self._verify(name, password, key, origin)
 
     def add(
         self,
@@ -153,7 +153,7 @@ class Accounts:
         """Shut somebody out, or let them in again, from the next request on. Raises `NotFound`."""
         self._change(name, disabled_at=self._clock() if disabled else None)
 
-    def _verify(self, name: str, password: str, key: bytes) -> Principal:
+    def _verify(self, name: str, password: str, key: bytes, origin: Origin) -> Principal:
         with self._database.read() as connection:
             row = connection.execute(_BY_KEY, {"key": _sought(name)}).one_or_none()
         right = self._hasher.verify(password, None if row is None else row.password_hash)
@@ -162,7 +162,7 @@ class Accounts:
         self._renew_hash(row, password)
         expires_at = self._clock() + CACHE_SECONDS * SECOND
         self._cache.put(key, _Remembered(row.id, row.credential_version, expires_at))
-        return Principal(row.id, row.name, bool(row.is_admin), bool(row.hides_trash))
+        return _principal(row, origin)
 
     def _renew_hash(self, row: AnyRow, password: str) -> None:
         """Hash anew what was hashed with other parameters. The password stays, so what is remembered stays too."""
@@ -267,6 +267,10 @@ def _insert(unit: Unit, values: dict[str, Any]) -> User:
     row = unit.connection.execute(insert(UserRow).values(values).returning(*_SHOWN)).one()
     plant(unit, row.id, row.created_at)
     return _user(row)
+
+
+def _principal(row: Any, origin: Origin) -> Principal:
+    return Principal(row.id, row.name, bool(row.is_admin), bool(row.hides_trash), origin=origin)
 
 
 def _user(row: AnyRow) -> User:

@@ -68,7 +68,7 @@ class Archives:
         before the first byte; later what goes wrong is raised by the iterator, so that the archive breaks off rather than end.
         """
         with self._database.read() as connection:
-            chain = resolve(connection, principal.owner_id, path)
+            chain = resolve(connection, principal, path)
             target = chain.must_exist()
             if not target.is_collection:
                 raise BadRequest("That is a file; an archive is made of a folder.")

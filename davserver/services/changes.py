@@ -16,8 +16,10 @@ from davserver.db.units import Unit
 from davserver.domain.clock import Micros
 from davserver.domain.errors import QuotaExceeded
 from davserver.domain.paths import MAX_NAME_BYTES, ResourcePath, key_of
+from davserver.domain.principal import Principal
 from davserver.domain.resource import Resource
 from davserver.jobs.outbox import enqueue
+from davserver.services.credentials import check_credential
 from davserver.services.guards import drop_locks_within
 from davserver.services.quota import reserved_bytes
 
@@ -84,8 +86,18 @@ _READ_SETTINGS = Statement(
 )
 
 
-def open_change(unit: Unit, owner_id: int, now: Micros, *, ids: int = 0) -> Change:
-    """Become the one writer of the owner's tree until the unit ends, with `ids` fresh ids from `Change.next_id - ids` on."""
+def open_change(unit: Unit, who: Principal | int, now: Micros, *, ids: int = 0) -> Change:
+    """Become the one writer of the owner's tree until the unit ends, with `ids` fresh ids from `Change.next_id - ids` on.
+
+    By the id of the owner it is the server itself that changes. Raises `ReadOnlyToken`, and `Unauthenticated` when what
+    somebody came with was revoked since their request began: what is under way then is not committed.
+    """
+    if isinstance(who, Principal):
+        who.check_write()
+        check_credential(unit.connection, who, now)
+        owner_id = who.owner_id
+    else:
+        owner_id = who
     next_id, used_bytes = _OPEN.one(unit.connection, {"b_owner": owner_id, "b_ids": ids})
     quota_bytes, trash_retention = _READ_SETTINGS.one(unit.connection, {"b_owner": owner_id})
     return Change(unit, owner_id, now, next_id, used_bytes, quota_bytes, trash_retention)

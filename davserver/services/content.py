@@ -121,7 +121,7 @@ class Content:
     ) -> None:
         """Everything about a PUT that can be known before its body is read. Raises what `put` does."""
         with self._database.read() as connection:
-            chain = resolve(connection, principal.owner_id, path)
+            chain = resolve(connection, principal, path)
             _check_target(chain)
             touched = Touch(chain, membership=chain.target is None)
             check_change(connection, principal, [touched], preconditions, self._clock())
@@ -235,10 +235,10 @@ class Content:
             # The key changed while the body came: nothing new may come under the old one, which may be retired soon.
             content = replace(content, envelope=content.envelope.rewrapped(self._keyring))
         with self._database.write() as unit:
-            change = open_change(unit, principal.owner_id, self._clock())
+            change = open_change(unit, principal, self._clock())
             if content.sealed is None:
                 self._uploads.finish(unit, content.envelope.blob_id)
-            chain = resolve(unit.connection, principal.owner_id, path)
+            chain = resolve(unit.connection, principal, path)
             _check_target(chain)
             touched = Touch(chain, membership=chain.target is None)
             check_change(unit.connection, principal, [touched], preconditions, change.now)

@@ -94,6 +94,7 @@ def check_change(
     The first touch is the request's own URL, against which untagged conditions are evaluated. Raises `PreconditionFailed`
     or `Locked`. With `lock_is_own` a lock of the principal counts as submitted (clients rule R44).
     """
+    principal.check_write()
     touches = tuple(touches)
     paths = [t.chain.path for t in touches] + list(preconditions.tagged_paths)
     locks = locks_around(connection, principal.owner_id, paths, now, below=any(t.subtree for t in touches))
@@ -122,7 +123,7 @@ def check_conditions(
     def look(path: ResourcePath | None) -> State:
         if path is None or path.keys == chain.path.keys:
             return state_of(chain, locks)
-        return state_of(resolve(connection, principal.owner_id, path), locks)
+        return state_of(resolve(connection, principal, path), locks)
 
     preconditions.check_if(look)
 

@@ -96,7 +96,7 @@ class Links:
         password_hash = None if wish.password is None else self._hasher.hash(wish.password)
         token = self._random(_TOKEN_BYTES).hex()
         with self._database.write() as unit:
-            chain = resolve(unit.connection, principal.owner_id, path)
+            chain = resolve(unit.connection, principal, path)
             target = chain.must_exist()
             if chain.is_in_trash:
                 raise Forbidden("What is in the trash is not shared.")
@@ -120,7 +120,7 @@ class Links:
             query = query.where(_LINK.id < after)
         with self._database.read() as connection:
             if path is not None:
-                target = resolve(connection, principal.owner_id, path).must_exist()
+                target = resolve(connection, principal, path).must_exist()
                 query = query.where(_LINK.resource_id == target.id)
             return _links(connection, principal, connection.execute(query).all())
 

@@ -69,8 +69,8 @@ class Locks:
         """
         empty = self._content.seal_empty()
         with self._database.write() as unit:
-            change = open_change(unit, principal.owner_id, self._clock())
-            chain = resolve(unit.connection, principal.owner_id, path)
+            change = open_change(unit, principal, self._clock())
+            chain = resolve(unit.connection, principal, path)
             if chain.is_in_trash:
                 raise Forbidden("Nothing is locked in the trash.")
             around = [path, *preconditions.tagged_paths]
@@ -97,8 +97,8 @@ class Locks:
             raise BadRequest("A refresh needs the lock's token in the If header; a new lock needs a body.")
         with self._database.write() as unit:
             # The tree's one writer: nobody is granted a lock that conflicts because this one was about to end.
-            now = open_change(unit, principal.owner_id, self._clock()).now
-            chain = resolve(unit.connection, principal.owner_id, path)
+            now = open_change(unit, principal, self._clock()).now
+            chain = resolve(unit.connection, principal, path)
             around = [path, *preconditions.tagged_paths]
             locks = locks_around(unit.connection, principal.owner_id, around, now, below=False)
             check_conditions(unit.connection, principal, chain, preconditions, locks)
@@ -112,8 +112,9 @@ class Locks:
 
     def release(self, principal: Principal, path: ResourcePath, token: str) -> None:
         """UNLOCK (RFC 4918 section 9.11), through any URL that the lock covers. Raises `NotFound`, `LockTokenMismatch`."""
+        principal.check_write()
         with self._database.write() as unit:
-            chain = resolve(unit.connection, principal.owner_id, path)
+            chain = resolve(unit.connection, principal, path)
             chain.must_exist()
             locks = locks_around(unit.connection, principal.owner_id, [path], self._clock(), below=False)
             for lock in locks:
@@ -126,6 +127,7 @@ class Locks:
 
     def covering(self, principal: Principal, path: ResourcePath) -> tuple[ActiveLock, ...]:
         """The locks that cover the URL, newest first."""
+        principal.check_reach(path)
         with self._database.read() as connection:
             locks = locks_around(connection, principal.owner_id, [path], self._clock(), below=False)
         return tuple(lock for lock in locks if covers(lock, path))

@@ -12,6 +12,7 @@ from davserver.db.rows import ROOT_ID, TRASH_ID
 from davserver.db.statements import Statement
 from davserver.domain.errors import NotFound
 from davserver.domain.paths import ResourcePath
+from davserver.domain.principal import Principal
 from davserver.domain.resource import Resource, Revision
 from davserver.domain.verdict import Verdict
 
@@ -84,8 +85,16 @@ def _walk_statement(dialect: str) -> Statement:
     return Statement(text(sql))
 
 
-def resolve(connection: Connection, owner_id: int, path: ResourcePath) -> Chain:
-    """Find as much of `path` as exists, in one query."""
+def resolve(connection: Connection, whose: Principal | int, path: ResourcePath) -> Chain:
+    """Find as much of `path` as exists, in one query: as somebody, or, by the id of the owner, as the server itself.
+
+    Raises `OutsidePrefix` for what their token does not open, whether it exists or not.
+    """
+    if isinstance(whose, Principal):
+        whose.check_reach(path)
+        owner_id = whose.owner_id
+    else:
+        owner_id = whose
     names = json.dumps(path.keys, ensure_ascii=False)
     rows = _walk_statement(connection.dialect.name).rows(connection, {"owner": owner_id, "keys": names})
     return Chain(path, tuple(map(resource_of, rows)))

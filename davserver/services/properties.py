@@ -44,8 +44,8 @@ class Properties:
         counts as submitted (clients rule R44).
         """
         with self._database.write() as unit:
-            change = open_change(unit, principal.owner_id, self._clock())
-            chain = resolve(unit.connection, principal.owner_id, path)
+            change = open_change(unit, principal, self._clock())
+            chain = resolve(unit.connection, principal, path)
             target = chain.must_exist()
             if chain.is_in_trash:
                 raise Forbidden("Properties are not changed in the trash.")

@@ -106,7 +106,7 @@ class Quarantine:
 
 
 def _file(unit: Unit, principal: Principal, path: ResourcePath) -> Revision:
-    revision = resolve(unit.connection, principal.owner_id, path).must_exist().revision
+    revision = resolve(unit.connection, principal, path).must_exist().revision
     if revision is None:
         raise BadRequest("That is a collection; name a file.")
     return revision

@@ -57,6 +57,7 @@ class Trash:
 
     def entries(self, principal: Principal) -> tuple[TrashEntry, ...]:
         """All members of the trash, the latest first. One query."""
+        principal.check_reach(TRASH)
         with self._database.read() as connection:
             rows = connection.execute(_ENTRIES, {"owner": principal.owner_id, "trash": TRASH_ID})
             return tuple(
@@ -80,7 +81,8 @@ class Trash:
         `PathTooDeep`.
         """
         with self._database.write() as unit:
-            change = open_change(unit, principal.owner_id, self._clock())
+            principal.check_reach(TRASH)
+            change = open_change(unit, principal, self._clock())
             row = _find(unit.connection, principal.owner_id, entry)
             path = to or ResourcePath.parse(row.origin, max_depth=max_depth)
             refuse_too_deep(change, row.resource_id, path, self._settings.max_depth)
@@ -112,6 +114,8 @@ class Trash:
 
     def prefer(self, principal: Principal, preferences: TrashPreferences) -> None:
         """Set what the user wants from now on; what is in the trash already keeps its time. Raises `BadRequest`."""
+        principal.check_write()
+        principal.check_reach(TRASH)
         retention, longest = preferences.retention, self._settings.trash_retention
         if retention is not None and not 0 <= retention <= longest:
             raise BadRequest(f"This server keeps what was deleted for at most {longest // 1_000_000} seconds.")
@@ -124,7 +128,7 @@ class Trash:
     ) -> Chain:
         """Check everything about a restore, and discard what stands in its place."""
         connection = change.unit.connection
-        goal = resolve(connection, principal.owner_id, path)
+        goal = resolve(connection, principal, path)
         if path.is_root or goal.is_in_trash:
             raise Forbidden("Nothing is restored to the root itself or within the trash.")
         if goal.target is not None and not overwrite:

@@ -90,14 +90,14 @@ class Tree:
     def find(self, principal: Principal, path: ResourcePath) -> Resource:
         """The resource at `path`. Raises `NotFound`."""
         with self._database.read() as connection:
-            return resolve(connection, principal.owner_id, path).must_exist()
+            return resolve(connection, principal, path).must_exist()
 
     def check(self, principal: Principal, path: ResourcePath, preconditions: Preconditions) -> None:
         """Evaluate the If header for a method that only reads. Raises `PreconditionFailed`."""
         if not preconditions.if_lists:
             return
         with self._database.read() as connection:
-            chain = resolve(connection, principal.owner_id, path)
+            chain = resolve(connection, principal, path)
             around = [path, *preconditions.tagged_paths]
             locks = locks_around(connection, principal.owner_id, around, self._clock(), below=False)
             check_conditions(connection, principal, chain, preconditions, locks)
@@ -109,7 +109,7 @@ class Tree:
         `INFINITY`. What is in it is listed when the listing starts there, newest first. Raises `NotFound`.
         """
         with self._database.read() as connection:
-            chain = resolve(connection, principal.owner_id, path)
+            chain = resolve(connection, principal, path)
             target = chain.must_exist()
             below: Iterable[Resource] = ()
             if target.is_collection and depth is not Depth.ZERO:
@@ -153,8 +153,8 @@ class Tree:
     ) -> Resource:
         """MKCOL (RFC 4918 section 9.3). Raises `AlreadyExists`, `ParentMissing`, `Locked`, `PreconditionFailed`, `Forbidden`."""
         with self._database.write() as unit:
-            change = open_change(unit, principal.owner_id, self._clock(), ids=1)
-            chain = resolve(unit.connection, principal.owner_id, path)
+            change = open_change(unit, principal, self._clock(), ids=1)
+            chain = resolve(unit.connection, principal, path)
             if chain.target is not None:
                 raise AlreadyExists
             parent = writable_parent(chain)
@@ -169,7 +169,7 @@ class Tree:
                 modified_at=change.now if modified_at is None else modified_at,
             )
             touch(change, parent)
-            return resolve(unit.connection, principal.owner_id, path).must_exist()
+            return resolve(unit.connection, principal, path).must_exist()
 
     def discard(self, principal: Principal, path: ResourcePath, preconditions: Preconditions = NO_CONDITIONS) -> None:
         """DELETE (RFC 4918 section 9.6): move what is at `path` to the trash. What is there already goes for good.
@@ -177,8 +177,8 @@ class Tree:
         DELETE of the trash itself empties it. Raises `NotFound`, `Locked`, `PreconditionFailed`, `Forbidden` (the root).
         """
         with self._database.write() as unit:
-            change = open_change(unit, principal.owner_id, self._clock())
-            chain = resolve(unit.connection, principal.owner_id, path)
+            change = open_change(unit, principal, self._clock())
+            chain = resolve(unit.connection, principal, path)
             target = chain.must_exist()
             if target.parent_id is None:
                 raise Forbidden("The root of a drive cannot be deleted.")
@@ -210,8 +210,8 @@ class Tree:
         `Infected`, `PathTooDeep`.
         """
         with self._database.write() as unit:
-            change = open_change(unit, principal.owner_id, self._clock())
-            origin = resolve(unit.connection, principal.owner_id, source)
+            change = open_change(unit, principal, self._clock())
+            origin = resolve(unit.connection, principal, source)
             target = origin.must_exist()
             if deep and target.is_collection:
                 _refuse_inside(source, destination)
@@ -239,12 +239,12 @@ class Tree:
         Returns whether the destination was created rather than replaced. Raises as `copy` does.
         """
         with self._database.write() as unit:
-            change = open_change(unit, principal.owner_id, self._clock())
-            origin = resolve(unit.connection, principal.owner_id, source)
+            change = open_change(unit, principal, self._clock())
+            origin = resolve(unit.connection, principal, source)
             target = origin.must_exist()
             if target.id in {ROOT_ID, TRASH_ID}:
                 raise Forbidden("The root of a drive and its trash cannot be moved.")
-            if resolve(unit.connection, principal.owner_id, destination).is_in_trash:
+            if resolve(unit.connection, principal, destination).is_in_trash:
                 self._move_to_trash(change, principal, origin, destination, preconditions)
                 return True
             _refuse_inside(source, destination)
@@ -290,7 +290,7 @@ class Tree:
     ) -> Chain:
         """Check everything about a COPY or MOVE, and discard what stands at the destination."""
         connection = change.unit.connection
-        goal = resolve(connection, principal.owner_id, destination)
+        goal = resolve(connection, principal, destination)
         if goal.target is not None and goal.target.id == origin.must_exist().id:
             raise SameResource
         if origin.path.is_within(destination):

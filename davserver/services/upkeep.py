@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from sqlalchemy import Connection, delete, func, select
 
-from davserver.db.rows import BlobRow, LockRow, TrashEntryRow, UploadRow
+from davserver.db.rows import BlobRow, DeviceTokenRow, LockRow, SessionRow, TrashEntryRow, UploadRow
 from davserver.db.units import Database
 from davserver.domain.clock import HOUR, SECOND, Clock, Micros
 from davserver.jobs.outbox import enqueue
@@ -23,10 +23,12 @@ PURGE_EXPIRED: Final = "purge_expired"
 ABANDON_UPLOADS: Final = "abandon_uploads"
 SWEEP_BLOBS: Final = "sweep_blobs"
 EXPIRE_LOCKS: Final = "expire_locks"
+EXPIRE_SIGN_INS: Final = "expire_sign_ins"
 
 PERIODS: Final[Mapping[str, Micros]] = {
     PURGE_EXPIRED: 300 * SECOND,
     EXPIRE_LOCKS: 600 * SECOND,
+    EXPIRE_SIGN_INS: HOUR,
     ABANDON_UPLOADS: HOUR,
     SWEEP_BLOBS: 24 * HOUR,
 }
@@ -65,6 +67,7 @@ class Upkeep:
             ABANDON_UPLOADS: self.abandon_uploads,
             SWEEP_BLOBS: self.sweep_blobs,
             EXPIRE_LOCKS: self.expire_locks,
+            EXPIRE_SIGN_INS: self.expire_sign_ins,
         }
 
     def purge(self, work: Work) -> None:
@@ -151,6 +154,14 @@ class Upkeep:
         work.keep()
         with self._database.write() as unit:
             unit.connection.execute(delete(LockRow).where(LockRow.expires_at <= self._clock()))
+
+    def expire_sign_ins(self, work: Work) -> None:
+        """Remove sessions that have ended, and device tokens a month after: until then their user can see why one is shut out."""
+        work.keep()
+        now = self._clock()
+        with self._database.write() as unit:
+            unit.connection.execute(delete(SessionRow).where(SessionRow.expires_at <= now))
+            unit.connection.execute(delete(DeviceTokenRow).where(DeviceTokenRow.expires_at <= now - 30 * 24 * HOUR))
 
 
 def _known(connection: Connection, blob_ids: Sequence[str]) -> set[str]:

@@ -19,6 +19,10 @@ ONE_DOOR = {
     "limits": ("davserver.limiting",),
     "pyclamd": ("davserver.scanning",),
     "cryptography": ("davserver.crypto",),
+    "flask": ("davserver.rest",),
+    "flask_openapi3": ("davserver.rest",),
+    "pydantic": ("davserver.rest",),
+    "werkzeug": ("davserver.rest",),
     "alembic": ("davserver.db", "migrations"),
 }
 

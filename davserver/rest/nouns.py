@@ -1,0 +1,13 @@
+"""The nouns of the API: a file each, and a line each in this list."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from davserver.rest import devices, me, sessions
+from davserver.rest.noun import Noun
+
+NOUNS: Final[Sequence[Noun]] = (
+    sessions.noun,
+    me.noun,
+    devices.noun,
+)

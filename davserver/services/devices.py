@@ -1,0 +1,204 @@
+"""Device tokens: passwords of single devices, for WebDAV. Each can be limited, and revoked without the others."""
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+import logging
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from sqlalchemy import bindparam, delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from davserver.db.rows import DeviceTokenRow, UserRow
+from davserver.db.statements import Statement
+from davserver.db.units import Database
+from davserver.domain.clock import SECOND, Clock, Micros
+from davserver.domain.errors import BadRequest, Conflict, DavserverError, NotFound, Unauthenticated
+from davserver.domain.paths import ResourcePath
+from davserver.domain.principal import Origin, Principal
+from davserver.services.accounts import name_key
+
+log = logging.getLogger(__name__)
+
+MAX_NAME_CHARS: Final = 64
+MAX_TOKENS: Final = 100
+"""Of one user."""
+NOTE_EVERY: Final = 60 * SECOND
+"""The last use of a token is written down at most this often."""
+_BYTES: Final = 20
+_SHAPE: Final = re.compile(r"dav_[a-z2-7]{32}")
+_REFUSED: Final = "The user name or the password is wrong."
+
+_T = DeviceTokenRow.__table__.c
+_U = UserRow.__table__.c
+_BY_HASH = Statement(
+    select(
+        _T.id, _T.user_id, _T.name, _T.prefix, _T.read_only, _T.hides_trash, _T.networks, _T.expires_at, _T.used_at,
+        _T.used_address, _U.name.label("user_name"), _U.name_key, _U.is_admin, _U.disabled_at,
+        _U.hides_trash.label("user_hides_trash"),
+    )
+    .join(UserRow, _U.id == _T.user_id)
+    .where(_T.hash == bindparam("b_hash"))
+)  # fmt: skip
+_SHOWN: Final = (
+    _T.id, _T.name, _T.prefix, _T.read_only, _T.hides_trash, _T.networks, _T.created_at, _T.expires_at, _T.used_at,
+    _T.used_address,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a device token may not do."""
+
+    prefix: ResourcePath | None = None
+    """The collection that it opens; None: the whole drive."""
+    read_only: bool = False
+    hides_trash: bool = False
+    networks: tuple[str, ...] = ()
+    """CIDR notation; empty: it may be used from anywhere."""
+    expires_at: Micros | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceToken:
+    """A token, as its user may see it: without what it is."""
+
+    id: int
+    name: str
+    limits: Limits
+    created_at: Micros
+    used_at: Micros | None
+    used_address: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """A token that was just made, and what it is: shown this once."""
+
+    token: DeviceToken
+    secret: str = field(repr=False)
+
+
+class Devices:
+    """Use cases on device tokens. `secret` keys the hash under which they are stored: 160 random bits need no slow one."""
+
+    def __init__(self, database: Database, clock: Clock, random: Callable[[int], bytes], secret: bytes) -> None:
+        self._database = database
+        self._clock = clock
+        self._random = random
+        self._key = hmac.digest(secret, b"davserver device token 1", hashlib.sha256)
+
+    def add(self, principal: Principal, name: str, limits: Limits | None = None) -> NewToken:
+        """A new token. Raises `BadRequest`, `Conflict` when one of that name exists, or too many."""
+        limits = limits or Limits()
+        now = self._clock()
+        if limits.expires_at is not None and limits.expires_at <= now:
+            raise BadRequest("The token would have expired already.")
+        if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable() or name != name.strip():
+            raise BadRequest(f"A token's name has 1 to {MAX_NAME_CHARS} printable characters.")
+        secret = "dav_" + base64.b32encode(self._random(_BYTES)).decode().lower()
+        values = {
+            "user_id": principal.user_id, "name": name, "hash": self._hash(secret),
+            "prefix": None if limits.prefix is None or limits.prefix.is_root else limits.prefix.encoded,
+            "read_only": limits.read_only, "hides_trash": limits.hides_trash,
+            "networks": ",".join(_networks(limits.networks)) or None,
+            "created_at": now, "expires_at": limits.expires_at,
+        }  # fmt: skip
+        try:
+            with self._database.write() as unit:
+                mine = unit.connection.execute(select(_T.id).where(_T.user_id == principal.user_id)).all()
+                if len(mine) >= MAX_TOKENS:
+                    raise Conflict(f"There are {MAX_TOKENS} tokens already; revoke one that is not used any more.")
+                row = unit.connection.execute(insert(DeviceTokenRow).values(values).returning(*_SHOWN)).one()
+        except IntegrityError as error:
+            raise Conflict(f"There is a token named {name!r} already.") from error
+        return NewToken(_shown(row), secret)
+
+    def list(self, principal: Principal) -> tuple[DeviceToken, ...]:
+        """The user's tokens, by name."""
+        with self._database.read() as connection:
+            query = select(*_SHOWN).where(_T.user_id == principal.user_id).order_by(_T.name)
+            return tuple(_shown(row) for row in connection.execute(query))
+
+    def revoke(self, principal: Principal, which: int | str) -> None:
+        """End a token, by its id or its name: from the next request on, and what is under way is not committed.
+
+        Raises `NotFound`.
+        """
+        here = _T.id == which if isinstance(which, int) else _T.name == which
+        with self._database.write() as unit:
+            gone = delete(DeviceTokenRow).where(_T.user_id == principal.user_id, here)
+            if unit.connection.execute(gone).rowcount == 0:
+                raise NotFound("There is no such token.")
+
+    def authenticate(self, secret: str, origin: Origin, user_name: str | None = None) -> Principal | None:
+        """Who comes with this token; None when it has not the shape of one, or there is none such.
+
+        One query. `user_name`: what was given with it must be its user's. Raises `Unauthenticated` when it may not be used
+        now, or from there.
+        """
+        if not _SHAPE.fullmatch(secret):
+            return None
+        with self._database.read() as connection:
+            row = _BY_HASH.first(connection, {"b_hash": self._hash(secret)})
+        if row is None:
+            return None
+        now = self._clock()
+        if row.disabled_at is not None or (user_name is not None and name_key(user_name) != row.name_key):
+            raise Unauthenticated(_REFUSED)
+        if row.expires_at is not None and row.expires_at <= now:
+            raise Unauthenticated("This token has expired; make a new one.")
+        if row.networks is not None and not _is_within(origin.address, row.networks):
+            raise Unauthenticated("This token cannot be used from this network.")
+        self._note_use(row, now, origin.address)
+        return Principal(
+            row.user_id,
+            row.user_name,
+            is_admin=False,  # a drive needs none, and what a device holds gets lost
+            hides_trash=bool(row.hides_trash or row.user_hides_trash),
+            read_only=bool(row.read_only),
+            prefix=None if row.prefix is None else ResourcePath.parse(row.prefix, max_depth=1000),
+            origin=replace(origin, device=row.name),
+            token_id=row.id,
+        )
+
+    def _note_use(self, row: Any, now: Micros, address: str | None) -> None:
+        before = now - NOTE_EVERY
+        if row.used_at is not None and row.used_at > before:
+            return
+        here = (_T.id == row.id) & or_(_T.used_at.is_(None), _T.used_at <= before)
+        try:
+            with self._database.write() as unit:
+                unit.connection.execute(update(DeviceTokenRow).where(here).values(used_at=now, used_address=address))
+        except DavserverError as error:
+            log.warning("the use of token %d was not written down (%s)", row.id, error.code)
+
+    def _hash(self, secret: str) -> bytes:
+        return hmac.digest(self._key, secret.encode("utf-8", "surrogatepass"), hashlib.sha256)
+
+
+def _networks(given: Sequence[str]) -> list[str]:
+    try:
+        return [str(ipaddress.ip_network(one.strip(), strict=False)) for one in given]
+    except ValueError:
+        raise BadRequest("A network is written like 192.168.1.0/24 or 2001:db8::/32.") from None
+
+
+def _is_within(address: str | None, networks: str) -> bool:
+    try:
+        found = ipaddress.ip_address(address or "")
+    except ValueError:
+        return False
+    mapped = getattr(found, "ipv4_mapped", None)
+    return any((mapped or found) in ipaddress.ip_network(one) for one in networks.split(","))
+
+
+def _shown(row: Any) -> DeviceToken:
+    prefix = None if row.prefix is None else ResourcePath.parse(row.prefix, max_depth=1000)
+    networks = tuple(row.networks.split(",")) if row.networks else ()
+    limits = Limits(prefix, bool(row.read_only), bool(row.hides_trash), networks, row.expires_at)
+    return DeviceToken(row.id, row.name, limits, row.created_at, row.used_at, row.used_address)
