@@ -16,7 +16,8 @@ from providers.answer import StartResponse
 from providers.auth import Authenticator
 from providers.errors import ErrorRenderer
 from providers.front import Front
-from providers.provider import TreeProvider, providers_of
+from providers.hot import Hot
+from providers.provider import TreeProvider, providers_of, services_of
 from providers.request import RAW_PATH, Environ, below_base, raw_path
 
 MIDDLEWARE: Final = (ErrorRenderer, Authenticator, Front)
@@ -33,6 +34,7 @@ class DavApp(WsgiDAVApp):
         super().__init__(config)  # type: ignore[no-untyped-call]
         shares = sorted(providers_of(self), key=lambda share: len(share.base), reverse=True)
         self._shares = tuple((share.base, share) for share in shares)
+        self._hot = Hot(services_of(self))
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer as a WSGI application does."""
@@ -43,6 +45,11 @@ class DavApp(WsgiDAVApp):
         environ["wsgidav.provider"] = next(
             (share for base, share in self._shares if below_base(path, base) is not None), None
         )
+        share = environ["wsgidav.provider"]
+        if share is not None:
+            quick = self._hot.answer(environ, share.base, start_response)
+            if quick is not None:
+                return quick
         answer: Iterable[bytes] = self.application(environ, start_response)
         return answer
 

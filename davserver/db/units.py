@@ -18,6 +18,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from davserver.db.quick import QuickReads
 from davserver.domain.errors import DatabaseUnavailable, StoreFull
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Database:
         parsed = normalise_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self.engine = _sqlite_engine(parsed) if self.is_sqlite else _postgresql_engine(parsed, pool_size)
+        self.quick = QuickReads(self.engine)
         self._writer = self.engine.execution_options(davserver_write=True)
         self._gate = _WriterGate(parsed) if self.is_sqlite else None
         self._bell: Callable[[], None] = lambda: None
@@ -80,6 +82,7 @@ class Database:
 
     def close(self) -> None:
         """Give all connections back."""
+        self.quick.close()
         self.engine.dispose()
         if self._gate is not None:
             self._gate.close()

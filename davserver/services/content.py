@@ -42,6 +42,7 @@ from davserver.services.changes import Change, open_change
 from davserver.services.guards import Touch, check_change
 from davserver.services.lookup import Chain, resolve
 from davserver.services.quota import room_left
+from davserver.services.remembered import SmallContent
 from davserver.services.scanned import infected
 from davserver.services.tree import writable_parent
 from davserver.services.uploads import Uploads
@@ -194,6 +195,26 @@ class Content:
         blocks = self._open(principal, revision, start, stop)
         first = next(blocks, b"")
         return _resumed(first, blocks)
+
+    def small(self, principal: Principal, resource: Resource) -> SmallContent | None:
+        """The content of a file that lies whole in its row, to be read many times; None for any other.
+
+        Raises what `check_read` does, `ContentDamaged` and `KeyRingError`.
+        """
+        revision = resource.revision
+        if revision is None or revision.size > self._settings.inline_limit:
+            return None
+        self.check_read(principal, resource)
+        with self._database.read() as connection:
+            row = _BLOB.first(connection, {"b_id": revision.blob_id, "b_owner": principal.owner_id})
+        if (
+            row is None
+            or row.sealed is None
+            or row.sealed_size > row.segment_size
+            or len(row.sealed) != row.sealed_size
+        ):
+            return None
+        return SmallContent(sealed_blob(row), bytes(row.sealed), self._keyring, revision)
 
     def _open(self, principal: Principal, revision: Revision, start: int, stop: int) -> Iterator[bytes]:
         with self._database.read() as connection:

@@ -49,7 +49,7 @@ def propfind(request: DavRequest) -> Answer:
     `BadRequest`, `InvalidXml`, `BodyTooLarge`, `PreconditionFailed`.
     """
     body = RequestBody(request).read_all(request.services.config.max_xml_size)
-    plan = _cached_plan(body) if len(body) <= _CACHED_BODY else read_plan(body)
+    plan = cached_plan(body) if len(body) <= _CACHED_BODY else read_plan(body)
     depth = request.depth(Depth.ONE)
     tree = request.services.tree
     tree.check(request.principal, request.path, request.preconditions)
@@ -138,7 +138,8 @@ def read_plan(body: bytes) -> Plan:
     return _plan_named(_names(asked["prop"]))
 
 
-_cached_plan = lru_cache(maxsize=256)(read_plan)  # a client sends the same few bodies all day
+cached_plan = lru_cache(maxsize=256)(read_plan)
+"""The same for short bodies, remembered: a client sends the same few all day."""
 
 
 def _names(holders: Iterable[Element]) -> tuple[PropertyName, ...]:
