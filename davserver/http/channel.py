@@ -9,6 +9,8 @@ import select
 import socket
 import ssl
 import struct
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Final
 
 BLOCK: Final = 64 * 1024
@@ -31,8 +33,17 @@ class SilenceError(OSError):
 class Channel:
     """Not thread-safe, but for `cut`."""
 
-    def __init__(self, sock: socket.socket, *, read_seconds: float, send_seconds: float) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        *,
+        read_seconds: float,
+        send_seconds: float,
+        waiting: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+    ) -> None:
+        """`waiting` makes a context that is entered for as long as a worker waits for the client."""
         self.socket = sock
+        self._waiting = waiting
         self.is_cut = False
         """Set by `cut`: nothing more is to be read."""
         self._read_seconds = read_seconds
@@ -123,7 +134,9 @@ class Channel:
     def _wait_for_bytes(self) -> None:
         poll = select.poll()
         poll.register(self.socket, _POLLIN)
-        if not poll.poll(self._read_seconds * 1000):
+        with self._waiting():
+            arrived = poll.poll(self._read_seconds * 1000)
+        if not arrived:
             raise SilenceError("nothing arrived in time")
 
     # -- sending
@@ -179,7 +192,9 @@ class Channel:
     def _wait_to_send(self, event: int) -> None:
         poll = select.poll()
         poll.register(self.socket, event)
-        if not poll.poll(self._send_seconds * 1000):
+        with self._waiting():
+            taken = poll.poll(self._send_seconds * 1000)
+        if not taken:
             raise PeerGoneError("the client takes nothing")
 
     # -- ending

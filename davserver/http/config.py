@@ -28,6 +28,8 @@ class HttpConfig:
     """1 serves in the calling process, without a supervisor."""
     threads: int = 8
     """Workers in a process: how many requests run the application at once. Few: they share one interpreter lock."""
+    max_threads: int = 64
+    """And so many with those that wait for a slow client to send or to take; what comes then waits in turn."""
     pin_cpus: bool | None = None
     """Keep each process on one CPU, so that its threads hand the interpreter lock over without waking another core.
 
@@ -88,7 +90,7 @@ class HttpConfig:
     """The `Server` field. No version: it only helps an attacker to choose."""
 
     def __post_init__(self) -> None:
-        at_least_one = ("backlog", "processes", "threads", "max_connections", "max_fields")
+        at_least_one = ("backlog", "processes", "threads", "max_threads", "max_connections", "max_fields")
         positive = [name for name in self.__slots__ if name.endswith("_seconds") and name != "drain_seconds"]
         for name in (*at_least_one, *positive):
             if getattr(self, name) <= 0:

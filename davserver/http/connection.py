@@ -69,7 +69,12 @@ class HttpConnection(cheroot.server.HTTPConnection):
         self.socket = sock
         self.remote_addr: str = address[0]
         self.remote_port: str = str(address[1])
-        self.channel = Channel(sock, read_seconds=self.config.read_seconds, send_seconds=self.config.send_seconds)
+        self.channel = Channel(
+            sock,
+            read_seconds=self.config.read_seconds,
+            send_seconds=self.config.send_seconds,
+            waiting=server.requests.waiting,
+        )
         self.requests_seen = 0
         self.state = State.IDLE
         self.parked = False

@@ -82,7 +82,7 @@ class HttpServer(cheroot.wsgi.Server):
         self.config = config
         self.wsgi_app: WsgiApp = app
         self.software = config.server_name
-        self.requests = Workers(self, config.threads)
+        self.requests = Workers(self, config.threads, config.max_threads)
         self.tls = tls_context(config)
         self.environ: Environ = {}
         """What is the same in every request."""

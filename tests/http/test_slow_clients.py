@@ -2,9 +2,10 @@
 
 import threading
 import time
+from collections.abc import Iterator
 
 from davserver.http.exchange import Environ, StartResponse
-from tests.http.conftest import Echo, Serve
+from tests.http.conftest import Echo, Running, Serve, Wire
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 
@@ -128,3 +129,63 @@ def test_stopping_from_another_thread_waits_for_what_is_in_flight(serve: Serve) 
     assert busy.answer().body == b"done"
     assert idle.is_closed()
     assert silent.is_closed()
+
+
+def held(serve: Serve, **settings: int) -> tuple[Running, list[Wire]]:
+    """A server with one working thread, and six clients that began an upload and do not go on."""
+    begun = threading.Semaphore(0)
+
+    def app(environ: Environ, start_response: StartResponse) -> list[bytes]:
+        if environ["REQUEST_METHOD"] == "PUT":
+            begun.release()
+            environ["davserver.body"].read()
+        start_response("200 OK", [])
+        return [b"done"]
+
+    running = serve(app, threads=1, **settings)
+    uploads = [running.connect() for _ in range(6)]
+    for wire in uploads:
+        wire.send(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\na")
+    for _ in range(min(6, settings.get("max_threads", 6))):
+        assert begun.acquire(timeout=10)
+    return running, uploads
+
+
+def test_uploads_that_wait_for_their_clients_keep_no_other_request_waiting(serve: Serve) -> None:
+    running, uploads = held(serve)
+    for _ in range(20):
+        assert running.ask(GET).body == b"done"
+    for wire in uploads:
+        wire.send(b"b")
+    assert {wire.answer().body for wire in uploads} == {b"done"}
+
+
+def test_a_download_that_nobody_takes_keeps_no_other_request_waiting(serve: Serve) -> None:
+    size = 64 << 20
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Length", str(size if environ["PATH_INFO"] == "/big" else 1))])
+        if environ["PATH_INFO"] == "/big":
+            yield from (bytes(1 << 20) for _ in range(size >> 20))
+        else:
+            yield b"x"
+
+    running = serve(app, threads=1)
+    downloads = [running.connect() for _ in range(3)]
+    for wire in downloads:
+        wire.send(GET.replace(b"/ ", b"/big "))
+    for _ in range(20):
+        assert running.ask(GET).body == b"x"
+    assert {len(wire.answer().body) for wire in downloads} == {size}
+
+
+def test_there_are_never_more_threads_than_the_most(serve: Serve) -> None:
+    running, uploads = held(serve, max_threads=3)
+    newcomer = running.connect()
+    newcomer.send(GET)
+    assert not newcomer.is_closed(within=0.3)
+    assert running.server.requests.size == 3
+    for wire in uploads:
+        wire.send(b"b")
+    newcomer.socket.settimeout(10)
+    assert {wire.answer().body for wire in [newcomer, *uploads]} == {b"done"}
