@@ -143,8 +143,8 @@ def ask(
     return answer
 
 
-def upload(site: Site, path: str, size: int, block: bytes, *, pause: float = 0.0) -> float:
-    """PUT `size` bytes of repeated `block`, never all of them in memory; the seconds it took. `pause`: after each block."""
+def upload(site: Site, path: str, size: int, block: bytes, *, each: Callable[[], object] | None = None) -> float:
+    """PUT `size` bytes of repeated `block`, never all of them in memory; the seconds it took. `each` is called after each block."""
     with closing(site.connect()) as sock:
         began = time.perf_counter()
         sock.sendall(site.head("PUT", path, length=size))
@@ -152,16 +152,18 @@ def upload(site: Site, path: str, size: int, block: bytes, *, pause: float = 0.0
         while left:
             sock.sendall(block if left >= len(block) else block[:left])
             left -= min(left, len(block))
-            if pause and left:
-                time.sleep(pause)
+            if each and left:
+                each()
         answer = _answer(sock, began)
     if answer.status not in {200, 201, 204}:
         raise UnexpectedAnswer(f"PUT {path}: {answer.status} {answer.body[:200]!r}")
     return answer.seconds
 
 
-def download(site: Site, path: str, size: int, *, pause: float = 0.0, at_once: int = BLOCK) -> float:
-    """GET a file of `size` bytes and count them; the seconds it took. `pause`: after each `at_once` bytes."""
+def download(
+    site: Site, path: str, size: int, *, each: Callable[[], object] | None = None, at_once: int = BLOCK
+) -> float:
+    """GET a file of `size` bytes and count them; the seconds it took. `each` is called after some `at_once` bytes."""
     room = bytearray(at_once)
     with closing(site.connect()) as sock:
         began = time.perf_counter()
@@ -172,8 +174,8 @@ def download(site: Site, path: str, size: int, *, pause: float = 0.0, at_once: i
         got = len(data) - end - 4
         while got < size and (piece := sock.recv_into(room)):
             got += piece
-            if pause:
-                time.sleep(pause)
+            if each:
+                each()
         seconds = time.perf_counter() - began
     if int(data[9:12]) != 200 or got != size:
         raise UnexpectedAnswer(f"GET {path}: {bytes(data[:40])!r}, {got} of {size} bytes")

@@ -4,7 +4,7 @@ import threading
 import time
 from typing import Any
 
-from tests.load.client import Site, ask, download, hammer, upload
+from tests.load.client import Site, UnexpectedAnswer, ask, download, hammer, upload
 from tests.load.compare import running, say
 from tests.load.work import BLOCK, PROPFIND, SMALL, STORED, XML
 
@@ -31,26 +31,39 @@ def beside(site: Site, seconds: float = SECONDS) -> dict[str, dict[str, float]]:
     ask(site, STORED, "PUT", "/one.bin", SMALL)
     upload(site, "/slow.bin", SIZE, BLOCK)
     quiet = percentiles(site, seconds)
-    began = threading.Barrier(2 * SLOW + 1)
-    over = threading.Event()
-    threads = [threading.Thread(target=_slow, args=(site, n, began, over), daemon=True) for n in range(2 * SLOW)]
+    over, failed = threading.Event(), list[Exception]()
+    threads = [threading.Thread(target=_slow, args=(site, n, over, failed), daemon=True) for n in range(2 * SLOW)]
     for thread in threads:
         thread.start()
-    began.wait()
-    time.sleep(1.0)
+    time.sleep(2.0)
     loud = percentiles(site, seconds)
     over.set()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise UnexpectedAnswer(f"{len(failed)} slow neighbours failed: {failed[0]}")
     return {"quiet": quiet, "loud": loud}
 
 
-def _slow(site: Site, number: int, began: threading.Barrier, over: threading.Event) -> None:
-    began.wait()
-    pause = _PIECE / 200_000
-    while not over.is_set():
-        if number % 2:
-            download(site, "/slow.bin", SIZE, pause=pause, at_once=_PIECE)
-        else:
-            upload(site, f"/slow-{number}.bin", SIZE, BLOCK[:_PIECE], pause=pause)
+class _Over(Exception):
+    """The measuring is over."""
+
+
+def _slow(site: Site, number: int, over: threading.Event, failed: list[Exception]) -> None:
+    def pace() -> None:
+        if over.wait(_PIECE / 200_000):
+            raise _Over
+
+    try:
+        while True:
+            if number % 2:
+                download(site, "/slow.bin", SIZE, each=pace, at_once=_PIECE)
+            else:
+                upload(site, f"/slow-{number}.bin", SIZE, BLOCK[:_PIECE], each=pace)
+    except _Over:
+        return
+    except (OSError, UnexpectedAnswer) as error:
+        failed.append(error)
 
 
 def percentiles(site: Site, seconds: float) -> dict[str, float]:
