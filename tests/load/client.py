@@ -144,7 +144,7 @@ def ask(
 
 
 def upload(site: Site, path: str, size: int, block: bytes, *, each: Callable[[], object] | None = None) -> float:
-    """PUT `size` bytes of repeated `block`, never all of them in memory; the seconds it took. `each` is called after each block."""
+    """PUT `size` bytes, `block` again and again; the seconds it took. `each` is called after each block."""
     with closing(site.connect()) as sock:
         began = time.perf_counter()
         sock.sendall(site.head("PUT", path, length=size))
