@@ -1,4 +1,4 @@
-"""`Services` -> one WSGI application (PEP 3333): WebDAV at ``/dav/``, links at ``/s/``, a page at ``/``, ``/healthz``."""
+"""`Services` -> one WSGI application (PEP 3333): WebDAV, links at ``/s/``, ``/``, ``/healthz``, ``/readyz``, ``/metrics``."""
 
 import itertools
 import logging
@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 from davserver.bootstrap import Services
 from davserver.domain.errors import DavserverError
 from davserver.domain.principal import Principal
+from davserver.monitoring import Meters, Monitoring
 from davserver.rest.door import BASE as REST_BASE
 from davserver.rest.door import RestDoor
 from davserver.share.app import BASE as LINKS
@@ -69,6 +70,8 @@ class App:
         timer: Callable[[], float],
         links: WsgiApp | None = None,
         rest: WsgiApp | None = None,
+        meters: Meters | None = None,
+        monitoring: Monitoring | None = None,
     ) -> None:
         """`shares` are the paths that `dav` serves; `links` serves what lies below ``/s``, `rest` what lies below ``/api``.
 
@@ -79,6 +82,10 @@ class App:
         self._shares = tuple(shares)
         self._links = links
         self._pages: dict[str, WsgiApp] = {"/": partial(_home, self._shares[0]), "/healthz": _health}
+        self._meters = meters or Meters()
+        self._meters.take_place()
+        if monitoring is not None:
+            self._pages |= {"/readyz": monitoring.ready, "/metrics": monitoring.metrics}
         self._close = close
         self._prefix = prefix
         self._timer = timer
@@ -90,13 +97,14 @@ class App:
         if given is None or not _GIVEN_ID.fullmatch(given):
             given = f"{self._prefix}{next(self._numbers):x}"
         request_id = environ[REQUEST_ID] = given
-        record = _Record(environ, start_response, self._timer)
+        record = _Record(environ, start_response, self._timer, self._meters)
         try:
             parts = self._door(environ)(environ, record.start_response)
         except DavserverError as error:
             # The doors render these; what comes here is about a request that found none.
             parts = _text(record.start_response, f"{error.status} Error", error.detail)
         except OSError:
+            record.count(0)
             raise  # the connection's: the server below knows what to make of it
         except Exception:
             log.exception(
@@ -129,14 +137,21 @@ class App:
         return self._pages.get(path, _not_found)
 
 
-def make_app(services: Services) -> App:
-    """The application of one process, with its share in the background work; `close` closes the services too."""
+def make_app(services: Services, meters: Meters | None = None) -> App:
+    """The application of one process, with its share in the background work; `close` closes the services too.
+
+    `meters` are those of all processes of this server, made before the fork.
+    """
+    meters = meters or Meters()
     services.bell.start()
     dav = make_dav_app(services)
     shares = services.config.shares
     prefix = os.urandom(4).hex() + "-"
     links, rest = ShareApp(services, raw_path), RestDoor(services)
-    return App(dav, shares, services.close, prefix=prefix, timer=time.perf_counter, links=links, rest=rest)
+    return App(
+        dav, shares, services.close, prefix=prefix, timer=time.perf_counter, links=links, rest=rest,
+        meters=meters, monitoring=Monitoring(services, meters),
+    )  # fmt: skip
 
 
 def shown_path(path: str) -> str:
@@ -150,28 +165,41 @@ def shown_path(path: str) -> str:
 class _Record:
     """What the log says of one request."""
 
-    __slots__ = ("_began", "_environ", "_start_response", "_timer", "status")
+    __slots__ = ("_began", "_environ", "_meters", "_start_response", "_timer", "status")
 
-    def __init__(self, environ: Environ, start_response: StartResponse, timer: Callable[[], float]) -> None:
+    def __init__(
+        self, environ: Environ, start_response: StartResponse, timer: Callable[[], float], meters: Meters
+    ) -> None:
         self._environ = environ
         self._start_response = start_response
         self._timer = timer
         self._began = timer()
         self.status = "-"
+        self._meters = meters
+        meters.begin(environ["REQUEST_METHOD"])
 
     def start_response(self, status: str, headers: Headers, exc_info: Any = None) -> Callable[[bytes], object]:
         self.status = status[:3]
         fields = [*headers, ("X-Request-ID", self._environ[REQUEST_ID])]
         return self._start_response(status, fields, exc_info) if exc_info else self._start_response(status, fields)
 
+    def count(self, size: int) -> float:
+        """Count what has ended; to be called once. Returns the seconds that it took."""
+        seconds = self._timer() - self._began
+        body = self._environ.get("wsgi.input")
+        received = getattr(body, "bytes_read", 0)
+        self._meters.end(self._environ["REQUEST_METHOD"], self.status, seconds, received, size)
+        return seconds
+
     def finish(self, size: int) -> None:
+        seconds = self.count(size)
         if not access_log.isEnabledFor(logging.INFO):
             return
         environ = self._environ
         principal: Principal | None = environ.get(PRINCIPAL)
         method, path = environ["REQUEST_METHOD"], shown_path(raw_path(environ))
         user = "-" if principal is None else principal.name
-        milliseconds = round((self._timer() - self._began) * 1000, 1)
+        milliseconds = round(seconds * 1000, 1)
         # No query (it may hold tokens) and no header field: nothing secret is among these.
         fields = {
             "method": method, "path": path, "status": self.status, "ms": milliseconds, "bytes": size, "user": user,

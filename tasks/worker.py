@@ -10,3 +10,9 @@ def run(*, with_beat: bool, processes: int | None) -> int:
     arguments += [f"--concurrency={processes}"] if processes else []
     app.worker_main(arguments)  # type: ignore[no-untyped-call]
     return 0
+
+
+def beat() -> int:
+    """Celery's own beat, alone. It keeps nothing on disk. Returns the exit status."""
+    app.start(["beat", "--loglevel=WARNING", "--pidfile="])  # type: ignore[no-untyped-call]
+    return 0

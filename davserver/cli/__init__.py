@@ -84,6 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     worker.add_argument("--beat", action="store_true", help="also send out what recurs (one worker is enough)")
     worker.add_argument("--processes", type=int, metavar="N", help="with Redis: processes (default: one per core)")
+    _add(commands, "beat", _beat, "With Redis: send out what recurs, until SIGTERM or Ctrl-C.", "davserver beat")
     show = _group(commands, "config", "Look at the configuration.")
     _add(
         show, "show", _config_show, "Print every setting, its value and where it came from.",
@@ -343,6 +344,12 @@ def _worker(options: argparse.Namespace, config: Config) -> int:
     from davserver.cli import jobs  # noqa: PLC0415
 
     return jobs.worker(options, config)
+
+
+def _beat(options: argparse.Namespace, config: Config) -> int:
+    from davserver.cli import jobs  # noqa: PLC0415
+
+    return jobs.beat(options, config)
 
 
 def _config_show(_: argparse.Namespace, config: Config) -> int:

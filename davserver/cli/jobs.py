@@ -13,6 +13,7 @@ from davserver.cli.tables import print_table
 from davserver.config import Config
 from davserver.config.reading import CONFIG_VARIABLE
 from davserver.domain.clock import SECOND
+from davserver.domain.errors import ConfigError
 from davserver.jobs.bell import Bell
 from davserver.jobs.queue import ShownJob
 
@@ -77,6 +78,18 @@ def worker(options: argparse.Namespace, config: Config) -> int:
     finally:
         services.close()
     return 0
+
+
+def beat(options: argparse.Namespace, config: Config) -> int:
+    """Send out what recurs until SIGTERM or SIGINT. Raises `ConfigError` without Redis."""
+    logs.configure(config.log_level, config.log_format)
+    if config.redis_url is None:
+        raise ConfigError("REDIS_URL is not set; without Redis the server itself sees to what recurs.")
+    if options.config is not None:
+        os.environ[CONFIG_VARIABLE] = str(options.config.absolute())
+    from tasks.worker import beat as beat_celery  # noqa: PLC0415 - it reads what was just set
+
+    return beat_celery()
 
 
 def _work_alone(services: Services) -> None:

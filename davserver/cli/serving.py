@@ -11,6 +11,7 @@ from davserver.config import Config
 from davserver.domain.errors import ConfigError, DavserverError
 from davserver.http import HttpConfig, ServeError
 from davserver.http import serve as serve_http
+from davserver.monitoring import Meters
 from davserver.services.accounts import check_user_name
 from davserver.wsgi import make_app
 
@@ -28,8 +29,9 @@ def serve(config: Config) -> int:
     def on_ready(address: tuple[str, int]) -> None:
         _announce(config, address[1])
 
+    meters = Meters(config.process_count)
     try:
-        return serve_http(lambda: make_app(bootstrap.build(config)), http_config(config), on_ready=on_ready)
+        return serve_http(lambda: make_app(bootstrap.build(config), meters), http_config(config), on_ready=on_ready)
     except ServeError as error:
         raise CannotServe(str(error)) from error
     except OSError as error:
@@ -55,6 +57,7 @@ def http_config(config: Config) -> HttpConfig:
             max_fields=config.max_header_fields,
             idle_seconds=config.idle_timeout,
             read_seconds=config.read_timeout,
+            leave_seconds=config.drain_delay,
             drain_seconds=config.drain_timeout,
             trusted_proxies=config.trusted_proxies,
             proxy_fields=config.proxy_fields,

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -169,6 +170,16 @@ class Config:
         kinds.duration("0s", "1h"), 30, "After SIGTERM, what is in flight has so long to end."
     )
 
+    drain_delay: int = _setting(
+        kinds.duration("0s", "10m"),
+        0,
+        "Before that, so long `/readyz` says no while requests are still taken: a balancer has the time to look elsewhere.",
+    )
+    monitor_networks: tuple[Network, ...] = _setting(
+        kinds.networks(),
+        (ip_network("127.0.0.0/8"), ip_network("::1")),
+        "Who may read `/metrics`, and the details of `/readyz`; see operations.md.",
+    )
     trusted_proxies: tuple[Network, ...] = _setting(
         kinds.networks(),
         (),

@@ -9,6 +9,8 @@ KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
 
+_MAY_BE_ZERO = frozenset({"drain_seconds", "leave_seconds"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpConfig:
@@ -76,8 +78,11 @@ class HttpConfig:
     linger_idle_seconds: float = 5.0
     """And this long a pause in it may be."""
 
+    leave_seconds: float = 0.0
+    """After SIGTERM requests are still taken for so long, with `davserver.leaving` in their environment and each answer
+    closing its connection, so that a balancer finds out and sends no more."""
     drain_seconds: float = 30.0
-    """After SIGTERM requests in flight have this long to end; then their body reads raise `BodyCutOff`."""
+    """After that, requests in flight have this long to end; then their body reads raise `BodyCutOff`."""
     grace_seconds: float = 5.0
     """After that, how long the application may take to notice and to answer."""
 
@@ -91,7 +96,7 @@ class HttpConfig:
 
     def __post_init__(self) -> None:
         at_least_one = ("backlog", "processes", "threads", "max_threads", "max_connections", "max_fields")
-        positive = [name for name in self.__slots__ if name.endswith("_seconds") and name != "drain_seconds"]
+        positive = [name for name in self.__slots__ if name.endswith("_seconds") and name not in _MAY_BE_ZERO]
         for name in (*at_least_one, *positive):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0")

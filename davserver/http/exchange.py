@@ -290,7 +290,7 @@ class Exchange:
 
     def _settle_request(self) -> None:
         """Decide, before the head goes out, whether the connection survives what is unread of the body."""
-        if self._connection.server.stopping:
+        if self._connection.server.stopping or self._connection.server.leaving:
             self._close = True
         if not self._close and self._body.settle(self._config.discard_bytes) is None:
             self._close = True

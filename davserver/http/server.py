@@ -89,6 +89,8 @@ class HttpServer(cheroot.wsgi.Server):
         self.proxies = Proxies(config.trusted_proxies, config.proxy_fields) if config.trusted_proxies else None
         self.stopping = False
         """Every answer closes its connection from now on."""
+        self.leaving = False
+        """The same; but new ones are still taken."""
         self._stop_asked = False
         self._stop_at_once = False
         self._stopped = threading.Event()
@@ -115,6 +117,7 @@ class HttpServer(cheroot.wsgi.Server):
         try:
             while not self._stop_asked:
                 self._turn(loop)
+            self._leave(loop)
             self._drain(loop)
         finally:
             self.ready = False
@@ -144,6 +147,14 @@ class HttpServer(cheroot.wsgi.Server):
             loop.turn(timeout)
         except Exception as error:  # noqa: BLE001  one bad connection must not end the server
             self.log_broken(error)
+
+    def _leave(self, loop: Loop) -> None:
+        """Serve on for a while, as one that will be gone."""
+        self.leaving = True
+        self.environ = {**self.environ, "davserver.leaving": True}
+        end = time.monotonic() + self.config.leave_seconds
+        while not self._stop_at_once and (left := end - time.monotonic()) > 0:
+            self._turn(loop, min(left, 0.5))
 
     def _drain(self, loop: Loop) -> None:
         config = self.config

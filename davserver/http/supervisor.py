@@ -210,7 +210,8 @@ class _Supervisor:
 
     def _end_children(self) -> None:
         config = self._config
-        end = time.monotonic() + config.drain_seconds + config.grace_seconds + _KILL_AFTER
+        patience = config.leave_seconds + config.drain_seconds + config.grace_seconds + _KILL_AFTER
+        end = time.monotonic() + patience
         self._ending = True
         self._restart_at.clear()
         self._kill(signal.SIGTERM)

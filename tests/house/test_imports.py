@@ -15,6 +15,7 @@ ONE_DOOR = {
     "celery": ("tasks",),
     "cheroot": ("davserver.http",),
     "yaml": ("davserver.config",),
+    "prometheus_client": ("davserver.monitoring",),
     "minio": ("davserver.stores",),
     "limits": ("davserver.limiting",),
     "pyclamd": ("davserver.scanning",),
