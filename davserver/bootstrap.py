@@ -30,6 +30,8 @@ from davserver.jobs.runner import Runner
 from davserver.scanning.base import Scanner
 from davserver.scanning.none import NoScanner
 from davserver.services.accounts import Accounts
+from davserver.services.activity import PERIODS as ACTIVITY_PERIODS
+from davserver.services.activity import Activity
 from davserver.services.archives import Archives
 from davserver.services.attaching import KeepReplaced
 from davserver.services.content import Content, ContentSettings
@@ -58,6 +60,7 @@ Random = Callable[[int], bytes]
 TELL_SECONDS: Final = 20.0
 """Between two messages to workers that do not come, because they or Redis are away."""
 
+_PERIODS: Final = {**UPKEEP_PERIODS, **SCAN_PERIODS, **LINK_PERIODS, **ACTIVITY_PERIODS}
 _SECRET: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -81,6 +84,7 @@ class Services:
     links: Links
     archives: Archives
     quarantine: Quarantine
+    activity: Activity
     queue: Queue
     runner: Runner
     bell: Bell
@@ -115,13 +119,12 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
     tree = Tree(database, clock, tree_settings, store.free_bytes)
     queue = Queue(database, clock, random)
     upkeep = Upkeep(database, store, clock)
-    scan_settings = ScanSettings(config.scan_max_size, config.scan_again_per_hour)
-    scans = Scans(database, store, keyring, clock, open_scanner(config), scan_settings)
+    activity = Activity(database, clock, config.activity_retention * SECOND)
+    scans = Scans(database, store, keyring, clock, open_scanner(config), _scan_settings(config))
     links = Links(database, clock, random, _secret(config, random), hasher=PasswordHasher())
-    recurring = Recurring(database, clock, {**UPKEEP_PERIODS, **SCAN_PERIODS, **LINK_PERIODS})
     keys = Keys(database, keyring, clock, source=key_source(config))
-    handlers = {**upkeep.handlers, **scans.handlers, **keys.handlers, **links.handlers}
-    runner = Runner(queue, recurring, handlers, also=keys.beat)
+    handlers = {**upkeep.handlers, **scans.handlers, **keys.handlers, **links.handlers, **activity.handlers}
+    runner = Runner(queue, Recurring(database, clock, _PERIODS), handlers, also=keys.beat)
     bell = _bell(config, queue, runner)
     database.ring_with(bell.ring)
     return Services(
@@ -141,6 +144,7 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
         links=links,
         archives=Archives(database, content),
         quarantine=Quarantine(database, clock),
+        activity=activity,
         queue=queue,
         runner=runner,
         bell=bell,
@@ -224,6 +228,10 @@ def open_scanner(config: Config) -> Scanner:
     from davserver.scanning.clamd import ClamdScanner  # noqa: PLC0415 - each variant loads what it needs
 
     return ClamdScanner(config.clamav_host, config.clamav_port)
+
+
+def _scan_settings(config: Config) -> ScanSettings:
+    return ScanSettings(config.scan_max_size, config.scan_again_per_hour)
 
 
 def _held(config: Config) -> frozenset[Verdict]:

@@ -12,7 +12,7 @@ from davserver.config.kinds import show_size
 from davserver.domain.clock import SECOND
 from davserver.domain.errors import ScannerUnavailable
 from davserver.domain.paths import ResourcePath
-from davserver.domain.principal import Principal
+from davserver.domain.principal import Door, Origin, Principal
 from davserver.domain.verdict import Verdict
 from davserver.services.quarantine import Found
 
@@ -72,7 +72,7 @@ def _rescan(options: argparse.Namespace, services: Services) -> int:
 
 def _user(options: argparse.Namespace, services: Services) -> Principal:
     user = services.accounts.find(options.user)
-    return Principal(user.id, user.name, user.is_admin)
+    return Principal(user.id, user.name, user.is_admin, origin=Origin(Door.CLI))
 
 
 def _path(text: str) -> ResourcePath:

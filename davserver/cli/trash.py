@@ -11,7 +11,7 @@ from davserver.config import Config
 from davserver.config.kinds import show_duration, show_size
 from davserver.domain.clock import SECOND, Micros
 from davserver.domain.paths import ResourcePath
-from davserver.domain.principal import Principal
+from davserver.domain.principal import Door, Origin, Principal
 from davserver.domain.trash import TrashEntry
 from davserver.services.trash import TRASH, TrashPreferences
 
@@ -22,7 +22,9 @@ def run(options: argparse.Namespace, config: Config) -> int:
     try:
         migrate(config, services.database)
         user = services.accounts.find(options.user)
-        return _COMMANDS[options.name_of_command](options, services, Principal(user.id, user.name, user.is_admin))
+        return _COMMANDS[options.name_of_command](
+            options, services, Principal(user.id, user.name, user.is_admin, origin=Origin(Door.CLI))
+        )
     finally:
         services.close()
 

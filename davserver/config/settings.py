@@ -210,6 +210,9 @@ class Config:
         kinds.duration("0s", "3650d"), 86_400, "How long what a PUT replaced is kept in the trash; 0 does not keep it."
     )
     replaced_count: int = _setting(kinds.integer(0, 1000), 10, "And how many of them a file, at most.")
+    activity_retention: int = _setting(
+        kinds.duration("1h", "36500d"), 90 * 86_400, "How long the activity log and the audit log keep an entry."
+    )
     lock_timeout_min: int = _setting(kinds.duration("1s", "1h"), 180, "A lock lasts at least this long.")
     lock_timeout_max: int = _setting(kinds.duration("3m", "7d"), 3600, "And at most this long, if not refreshed.")
     macos_quota: str = _setting(

@@ -422,3 +422,39 @@ class DeviceTokenRow(Base):
     expires_at: Mapped[int | None] = mapped_column(BigInt)
     used_at: Mapped[int | None] = mapped_column(BigInt)
     used_address: Mapped[str | None] = mapped_column(Text)
+
+
+class ActivityRow(Base):
+    """One thing that was done. Rows are added and, when their time is over, removed; none is ever changed.
+
+    It refers to users without a foreign key: what was done stays known, whatever becomes of them.
+    """
+
+    __tablename__ = "activity"
+    __table_args__ = (
+        Index(None, "owner_id", "at", "id"),
+        # What concerns access and safety is found without a look at everyday work, however much that is.
+        Index("ix_activity_audit", "at", "id", sqlite_where=text("is_audit"), postgresql_where=text("is_audit")),
+        Index(
+            "ix_activity_audit_of", "owner_id", "at", "id",
+            sqlite_where=text("is_audit"), postgresql_where=text("is_audit"),
+        ),
+    )  # fmt: skip
+
+    id: Mapped[int] = mapped_column(BigInt, primary_key=True)
+    at: Mapped[int] = mapped_column(BigInt)
+    action: Mapped[str] = mapped_column(Text)
+    """`davserver.domain.activity.Action`."""
+    is_audit: Mapped[bool]
+    owner_id: Mapped[int | None] = mapped_column(BigInt)
+    """Whose drive or account; None: nobody's, such as a sign-in under a name that there is not."""
+    actor_id: Mapped[int | None] = mapped_column(BigInt)
+    """Who did it; None: the server by itself, or somebody unknown."""
+    path: Mapped[str | None] = mapped_column(Bytewise)
+    """`ResourcePath.key` as it was then; ``/`` for the root."""
+    to_path: Mapped[str | None] = mapped_column(Bytewise)
+    size: Mapped[int | None] = mapped_column(BigInt)
+    detail: Mapped[str | None] = mapped_column(Text)
+    door: Mapped[str] = mapped_column(Text)
+    address: Mapped[str | None] = mapped_column(Text)
+    device: Mapped[str | None] = mapped_column(Text)

@@ -49,6 +49,6 @@ def get_me() -> Me:
 def change_password(body: PasswordChange) -> None:
     """Change your password. All sessions end, this one too; device tokens stay."""
     who = principal()
-    services().accounts.authenticate(who.name, body.old_password)
+    services().accounts.authenticate(who.name, body.old_password, who.origin)
     services().accounts.set_password(who.name, body.new_password)
     services().sessions.end_all(who)

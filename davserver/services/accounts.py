@@ -17,17 +17,21 @@ from davserver.db.quick import QuickReadFailed
 from davserver.db.rows import UserRow
 from davserver.db.statements import Statement
 from davserver.db.units import Database, Unit
+from davserver.domain.activity import Action
 from davserver.domain.clock import SECOND, Clock, Micros
 from davserver.domain.errors import BadRequest, Conflict, InvalidName, NotFound, Unauthenticated, Unavailable
-from davserver.domain.principal import UNKNOWN_ORIGIN, Origin, Principal
+from davserver.domain.principal import UNKNOWN_ORIGIN, Door, Origin, Principal
+from davserver.services.activity import record_stranger
 from davserver.services.passwords import PasswordHasher
 from davserver.services.remembered import Seen
+from davserver.services.signins import SignIns
 from davserver.services.tree import plant
 
 log = logging.getLogger(__name__)
 
 MAX_NAME_CHARS: Final = 64
 MAX_EMAIL_CHARS: Final = 254
+_OPERATOR: Final = Origin(Door.CLI)
 CACHE_SECONDS: Final = 300
 CACHE_ENTRIES: Final = 10_000
 
@@ -94,6 +98,8 @@ class Accounts:
         self._hasher = hasher
         self._default_quota = default_quota
         self._cache = _Cache(secret)
+        self.sign_ins = SignIns(database, clock)
+        """What is to be told of those who come in by other ways than `authenticate`."""
 
     def authenticate(self, name: str, password: str, origin: Origin = UNKNOWN_ORIGIN) -> Principal:
         """Who signs in with this name and password. Raises `Unauthenticated`, equally slow for every reason of it."""
@@ -103,7 +109,7 @@ class Accounts:
             with self._database.read() as connection:
                 row = _BY_ID.first(connection, {"id": remembered.user_id})
             if row is not None and _is_valid(row, remembered.credential_version):
-                return _principal(row, origin)
+                return self._signed_in(row, origin)
             self._cache.forget(key)
         return self._verify(name, password, key, origin)
 
@@ -163,25 +169,33 @@ class Accounts:
             raise NotFound(f"There is no user named {name!r}.")
         return _user(row)
 
-    def set_password(self, name: str, password: str) -> None:
+    def set_password(self, name: str, password: str, by: Origin = _OPERATOR) -> None:
         """Replace the password; the old one is void from the next request on. Raises `NotFound`, `BadRequest`."""
         hashed = self._hasher.hash(password)
-        self._change(name, password_hash=hashed)
+        self._change(name, Action.PASSWORD_CHANGED, by, password_hash=hashed)
 
-    def set_disabled(self, name: str, disabled: bool) -> None:
+    def set_disabled(self, name: str, disabled: bool, by: Origin = _OPERATOR) -> None:
         """Shut somebody out, or let them in again, from the next request on. Raises `NotFound`."""
-        self._change(name, disabled_at=self._clock() if disabled else None)
+        action = Action.USER_DISABLED if disabled else Action.USER_ENABLED
+        self._change(name, action, by, disabled_at=self._clock() if disabled else None)
+
+    def _signed_in(self, row: Any, origin: Origin) -> Principal:
+        principal = _principal(row, origin)
+        self.sign_ins.good(principal)
+        return principal
 
     def _verify(self, name: str, password: str, key: bytes, origin: Origin) -> Principal:
         with self._database.read() as connection:
             row = connection.execute(_BY_KEY, {"key": _sought(name)}).one_or_none()
         right = self._hasher.verify(password, None if row is None else row.password_hash)
         if row is None or not right or row.disabled_at is not None:
+            if row is not None or "\\" not in name:  # after DOMAIN\\name, the door tries the name alone
+                self.sign_ins.bad(None if row is None else row.id, origin, _reason(row, right=right))
             raise Unauthenticated("The user name or the password is wrong.")
         self._renew_hash(row, password)
         expires_at = self._clock() + CACHE_SECONDS * SECOND
         self._cache.put(key, _Remembered(row.id, row.credential_version, expires_at))
-        return _principal(row, origin)
+        return self._signed_in(row, origin)
 
     def _renew_hash(self, row: AnyRow, password: str) -> None:
         """Hash anew what was hashed with other parameters. The password stays, so what is remembered stays too."""
@@ -220,12 +234,21 @@ class Accounts:
             "created_at": self._clock(),
         }
 
-    def _change(self, name: str, **values: Any) -> None:
+    def _change(self, name: str, action: Action, by: Origin, **values: Any) -> None:
         with self._database.write() as unit:
             statement = update(UserRow).where(_USER.name_key == _sought(name)).returning(_USER.id)
             raised = {"credential_version": _USER.credential_version + 1, **values}
-            if unit.connection.execute(statement.values(raised)).one_or_none() is None:
+            row = unit.connection.execute(statement.values(raised)).one_or_none()
+            if row is None:
                 raise NotFound(f"There is no user named {name!r}.")
+            record_stranger(unit, row.id, by, action, self._clock(), None)
+
+
+def _reason(row: AnyRow | None, *, right: bool) -> str:
+    """Why somebody was refused, for the log: they themselves are told the same whatever it was."""
+    if row is None:
+        return "no such account"
+    return "the account is disabled" if right else "wrong password"
 
 
 class _Cache:
@@ -285,6 +308,7 @@ def check_user_name(name: str) -> str:
 def _insert(unit: Unit, values: dict[str, Any]) -> User:
     row = unit.connection.execute(insert(UserRow).values(values).returning(*_SHOWN)).one()
     plant(unit, row.id, row.created_at)
+    record_stranger(unit, row.id, _OPERATOR, Action.USER_ADDED, row.created_at, None)
     return _user(row)
 
 

@@ -18,6 +18,7 @@ from davserver.crypto.segments import DEFAULT_SEGMENT_SIZE, BytesLike, Random, S
 from davserver.db.rows import BlobRow
 from davserver.db.statements import Statement
 from davserver.db.units import Database
+from davserver.domain.activity import Action
 from davserver.domain.clock import HOUR, Clock, Micros
 from davserver.domain.conditions import NO_CONDITIONS, Preconditions
 from davserver.domain.errors import (
@@ -36,6 +37,7 @@ from davserver.domain.paths import ResourcePath
 from davserver.domain.principal import Principal
 from davserver.domain.resource import Resource, Revision
 from davserver.domain.verdict import Verdict
+from davserver.services.activity import record
 from davserver.services.attaching import KeepReplaced, PutDetails, SealedContent, attach
 from davserver.services.blobs import open_blob, sealed_blob
 from davserver.services.changes import Change, open_change
@@ -264,6 +266,8 @@ class Content:
             touched = Touch(chain, membership=chain.target is None)
             check_change(unit.connection, principal, [touched], preconditions, change.now)
             after = self._attach(change, chain, content, details)
+            action = Action.UPLOADED if chain.target is None else Action.REPLACED
+            record(unit, principal, action, change.now, path, size=content.size)
             return Stored(after.must_exist(), created=chain.target is None)
 
     def _attach(self, change: Change, chain: Chain, content: SealedContent, details: PutDetails) -> Chain:

@@ -8,6 +8,7 @@ from sqlalchemy import delete, insert, update
 from davserver.crypto.segments import Random
 from davserver.db.rows import LockRow
 from davserver.db.units import Database
+from davserver.domain.activity import Action
 from davserver.domain.clock import SECOND, Clock
 from davserver.domain.conditions import Preconditions
 from davserver.domain.errors import BadRequest, Forbidden, LockConflict, LockTokenMismatch, PreconditionFailed
@@ -15,6 +16,7 @@ from davserver.domain.lock import ActiveLock, LockScope
 from davserver.domain.paths import ResourcePath
 from davserver.domain.principal import Principal
 from davserver.domain.resource import Resource
+from davserver.services.activity import record
 from davserver.services.changes import Change, open_change
 from davserver.services.content import Content
 from davserver.services.guards import (
@@ -84,6 +86,7 @@ class Locks:
                 touches = [Touch(chain, membership=True)]
                 check_change(unit.connection, principal, touches, preconditions, change.now)
                 chain = self._content.attach_empty(change, chain, empty)
+                record(unit, principal, Action.UPLOADED, change.now, path, size=0)
             return Granted(self._add(change, principal, chain, request), created, chain.must_exist())
 
     def refresh(

@@ -174,3 +174,18 @@ def resources_of(connection: Connection, owner_id: int, ids: Collection[int]) ->
     """By id, resources wherever they are. One query."""
     rows = connection.execute(_BY_IDS, {"owner": owner_id, "ids": list(ids)})
     return {row[1]: resource_of(row) for row in rows}
+
+
+_UP = text(
+    "WITH RECURSIVE up(depth, name, above) AS ("
+    " SELECT 0, r.name, r.parent_id FROM (SELECT name, parent_id FROM resource"
+    " WHERE owner_id = :owner AND revision_id = :revision ORDER BY id LIMIT 1) r UNION ALL"
+    " SELECT up.depth + 1, p.name, p.parent_id FROM up JOIN resource p ON p.owner_id = :owner AND p.id = up.above"
+    " WHERE p.parent_id IS NOT NULL) SELECT name FROM up ORDER BY depth DESC"
+)
+
+
+def path_of_revision(connection: Connection, owner_id: int, revision_id: int) -> ResourcePath | None:
+    """Where a file of this revision is, the oldest of its copies; None when there is none any more."""
+    names = connection.execute(_UP, {"owner": owner_id, "revision": revision_id}).scalars().all()
+    return ResourcePath(tuple(names)) if names else None

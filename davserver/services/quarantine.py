@@ -6,6 +6,7 @@ from sqlalchemy import func, select, update
 
 from davserver.db.rows import RevisionRow, UserRow
 from davserver.db.units import Database, Unit
+from davserver.domain.activity import Action
 from davserver.domain.clock import Clock
 from davserver.domain.errors import BadRequest, Conflict
 from davserver.domain.paths import ResourcePath
@@ -13,6 +14,7 @@ from davserver.domain.principal import Principal
 from davserver.domain.resource import Revision
 from davserver.domain.verdict import ScanReport, Verdict
 from davserver.jobs.outbox import enqueue
+from davserver.services.activity import record
 from davserver.services.attaching import SCAN
 from davserver.services.lookup import resolve
 from davserver.services.scanned import found_places
@@ -68,6 +70,8 @@ class Quarantine:
             is_infected = RevisionRow.verdict == Verdict.INFECTED.value
             released = update(RevisionRow).where(here, is_infected).values(verdict=Verdict.RELEASED.value)
             row = unit.connection.execute(released.returning(RevisionRow.signature)).one_or_none()
+            if row is not None:
+                record(unit, principal, Action.RELEASED, self._clock(), path, detail=row.signature)
         if row is None:
             raise Conflict(f"The file is not infected, it is {revision.verdict.word}.")
         return str(row.signature)
@@ -87,6 +91,7 @@ class Quarantine:
             unit.connection.execute(taken_back.values(verdict=Verdict.INFECTED.value))
             payload = {"owner_id": principal.owner_id, "revision_id": revision.id}
             enqueue(unit, SCAN, payload, self._clock())
+            record(unit, principal, Action.RESCANNED, self._clock(), path)
 
     def scan_all_again(self, principal: Principal | None = None) -> int:
         """Have all files, or all of the principal's, scanned again in the background, as if signatures were new.

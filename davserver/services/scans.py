@@ -14,14 +14,17 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 from davserver.crypto.keyring import KeyRing
 from davserver.db.rows import BlobRow, JobRow, RevisionRow
 from davserver.db.units import Database, Unit
+from davserver.domain.activity import Action
 from davserver.domain.clock import HOUR, SECOND, Clock, Micros
 from davserver.domain.errors import ContentDamaged
 from davserver.domain.verdict import Finding, Verdict
 from davserver.jobs.outbox import enqueue
 from davserver.jobs.runner import Handler, Work
 from davserver.scanning.base import ScanFailed, Scanner
+from davserver.services.activity import nobody, record
 from davserver.services.attaching import SCAN
 from davserver.services.blobs import open_blob, sealed_blob
+from davserver.services.lookup import path_of_revision
 from davserver.stores.base import Store
 
 log = logging.getLogger(__name__)
@@ -122,6 +125,8 @@ class Scans:
             values |= {"verdict": verdict.value, "signature": finding.signature or None, "scanned_at": self._clock()}
             if verdict is Verdict.INFECTED and known is not Verdict.INFECTED:
                 log.warning("revision %d of user %d is infected: %s", revision_id, owner_id, finding.signature)
+                path = path_of_revision(unit.connection, owner_id, revision_id)
+                record(unit, nobody(owner_id), Action.INFECTED, self._clock(), path, detail=finding.signature)
         unit.connection.execute(update(RevisionRow).where(here).values(values))
 
     def scan_again(self, work: Work) -> None:

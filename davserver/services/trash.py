@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, select, text, update
 
 from davserver.db.rows import TRASH_ID, ResourceRow, TrashEntryRow, UserRow
 from davserver.db.units import Database
+from davserver.domain.activity import Action
 from davserver.domain.clock import Clock, Micros
 from davserver.domain.conditions import NO_CONDITIONS
 from davserver.domain.errors import BadRequest, Conflict, Forbidden, NotFound
@@ -17,6 +18,7 @@ from davserver.domain.paths import DEFAULT_MAX_DEPTH, ResourcePath, key_of
 from davserver.domain.principal import Principal
 from davserver.domain.resource import Resource
 from davserver.domain.trash import TrashEntry
+from davserver.services.activity import record
 from davserver.services.changes import (
     Change,
     discard,
@@ -87,6 +89,8 @@ class Trash:
             path = to or ResourcePath.parse(row.origin, max_depth=max_depth)
             refuse_too_deep(change, row.resource_id, path, self._settings.max_depth)
             goal = self._clear_the_way(change, principal, path, row, overwrite=overwrite)
+            source = TRASH.child(row.found_name)
+            record(unit, principal, Action.RESTORED, change.now, source, to=path)
             if goal.target is not None and goal.target.id == row.replaced_id:
                 self._swap_content(change, row.resource_id, goal.target)
                 return path
@@ -163,7 +167,7 @@ class Trash:
 
 def _find(connection: Connection, owner_id: int, entry: str | int) -> Row[tuple[Any, ...]]:
     query = (
-        select(TrashEntryRow.__table__)
+        select(TrashEntryRow.__table__, ResourceRow.name.label("found_name"))
         .join(
             ResourceRow,
             (ResourceRow.owner_id == TrashEntryRow.owner_id) & (ResourceRow.id == TrashEntryRow.resource_id),

@@ -12,6 +12,7 @@ from sqlalchemy import insert, select
 
 from davserver.db.rows import FIRST_FREE_ID, ROOT_ID, TRASH_ID, ResourceRow, TreeRow, UserRow
 from davserver.db.units import Database, Unit
+from davserver.domain.activity import Action
 from davserver.domain.clock import HOUR, Clock, Micros
 from davserver.domain.conditions import NO_CONDITIONS, Preconditions
 from davserver.domain.errors import (
@@ -28,6 +29,7 @@ from davserver.domain.lock import ActiveLock
 from davserver.domain.paths import DEFAULT_MAX_DEPTH, ResourcePath
 from davserver.domain.principal import Principal
 from davserver.domain.resource import Resource, Usage
+from davserver.services.activity import record
 from davserver.services.changes import (
     Change,
     discard,
@@ -169,6 +171,7 @@ class Tree:
                 modified_at=change.now if modified_at is None else modified_at,
             )
             touch(change, parent)
+            record(unit, principal, Action.COLLECTION_MADE, change.now, path)
             return resolve(unit.connection, principal, path).must_exist()
 
     def discard(self, principal: Principal, path: ResourcePath, preconditions: Preconditions = NO_CONDITIONS) -> None:
@@ -186,12 +189,14 @@ class Tree:
             check_change(unit.connection, principal, [touched], preconditions, change.now)
             if chain.is_trash:
                 sever_trash(change)
+                record(unit, principal, Action.TRASH_EMPTIED, change.now)
                 return
             if chain.is_in_trash:
                 sever(change, [target.id])
             else:
                 discard(change, path, target, self._settings.trash_retention)
             touch(change, chain.found[-2])
+            record(unit, principal, Action.PURGED if chain.is_in_trash else Action.DELETED, change.now, path)
 
     def copy(
         self,
@@ -221,6 +226,7 @@ class Tree:
             parent = writable_parent(goal)
             copy_subtree(change, target, parent, destination.name, deep=deep)
             touch(change, parent)
+            record(unit, principal, Action.COPIED, change.now, source, to=destination)
             return goal.target is None
 
     def move(
@@ -258,6 +264,8 @@ class Tree:
                 forget_in_trash(change, [target.id])
             for collection in {origin.found[-2].id: origin.found[-2], parent.id: parent}.values():
                 touch(change, collection)
+            action = Action.RESTORED if origin.is_in_trash else Action.MOVED
+            record(unit, principal, action, change.now, source, to=destination)
             return goal.target is None
 
     def _move_to_trash(
@@ -276,6 +284,7 @@ class Tree:
         check_change(change.unit.connection, principal, [touched], preconditions, change.now)
         discard(change, origin.path, origin.must_exist(), self._settings.trash_retention)
         touch(change, origin.found[-2])
+        record(change.unit, principal, Action.DELETED, change.now, origin.path)
 
     def _clear_the_way(
         self,

@@ -10,9 +10,11 @@ from sqlalchemy import Connection, delete, func, select
 
 from davserver.db.rows import BlobRow, DeviceTokenRow, LockRow, SessionRow, TrashEntryRow, UploadRow
 from davserver.db.units import Database
+from davserver.domain.activity import Action
 from davserver.domain.clock import HOUR, SECOND, Clock, Micros
 from davserver.jobs.outbox import enqueue
 from davserver.jobs.runner import Handler, Work
+from davserver.services.activity import PRUNE_ACTIVITY, nobody, record
 from davserver.services.changes import PURGE, REMOVE_BLOBS, enqueue_removal, open_change, sever, touch_trash
 from davserver.services.purging import PIECE, purge_piece
 from davserver.stores.base import Store, blob_key
@@ -31,6 +33,7 @@ PERIODS: Final[Mapping[str, Micros]] = {
     EXPIRE_SIGN_INS: HOUR,
     ABANDON_UPLOADS: HOUR,
     SWEEP_BLOBS: 24 * HOUR,
+    PRUNE_ACTIVITY: HOUR,
 }
 """How often what recurs is done."""
 
@@ -110,6 +113,8 @@ class Upkeep:
             if ids:
                 sever(change, ids)
                 touch_trash(change)
+                noun = "entry" if len(ids) == 1 else "entries"
+                record(unit, nobody(owner_id), Action.TRASH_EXPIRED, change.now, detail=f"{len(ids)} {noun}")
             return len(ids) == PIECE
 
     def abandon_uploads(self, work: Work) -> None:
