@@ -11,7 +11,9 @@ from typing import Final
 from davserver.cli.failures import CannotServe, explain
 from davserver.config import Config, load
 from davserver.config.kinds import parse_duration, parse_size
+from davserver.domain.activity import Action
 from davserver.domain.errors import ConfigError, DavserverError
+from davserver.domain.principal import Door
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -77,6 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_link_commands(_group(commands, "link", "Make, list and take back download links."))
     _add_job_commands(_group(commands, "jobs", "Look at background work."))
     _add_key_commands(_group(commands, "keys", "Look at the keys that seal the content, and change them."))
+    _add_activity_command(commands)
     _add_scan_commands(_group(commands, "scan", "Look at what was found by scans for viruses."))
     worker = _add(
         commands, "worker", _worker, "Do background work until SIGTERM or Ctrl-C: with Redis as a Celery worker.",
@@ -222,6 +225,22 @@ def _add_scan_commands(scans: "argparse._SubParsersAction[argparse.ArgumentParse
     rescan.add_argument("path", metavar="PATH", nargs="?", help="default: all the user's files, in the background")
 
 
+def _add_activity_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    activity = _add(
+        commands, "activity", _activity, "Say what was done to a user's drive and account, or what concerns everybody's safety.",
+        "davserver activity ada --path /photos --action deleted --action moved",
+    )  # fmt: skip
+    activity.add_argument("user", metavar="USER", nargs="?", help="default: the audit log, which is about everybody")
+    actions = [action.value for action in Action]
+    activity.add_argument(
+        "--action", action="append", choices=actions, metavar="ACTION", help=f"only these: {', '.join(actions)}"
+    )
+    activity.add_argument("--path", metavar="PATH", help="only what was done there or below")
+    activity.add_argument("--door", choices=[door.value for door in Door], help="only what came that way")
+    activity.add_argument("--audit", action="store_true", help="leave out everyday work on files")
+    activity.add_argument("--count", type=int, default=50, metavar="N", help="the newest N (default: 50)")
+
+
 def _group(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, text: str
 ) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
@@ -320,6 +339,12 @@ def _token(options: argparse.Namespace, config: Config) -> int:
     from davserver.cli import tokens  # noqa: PLC0415
 
     return tokens.run(options, config)
+
+
+def _activity(options: argparse.Namespace, config: Config) -> int:
+    from davserver.cli import activity  # noqa: PLC0415
+
+    return activity.run(options, config)
 
 
 def _jobs(options: argparse.Namespace, config: Config) -> int:

@@ -4,6 +4,7 @@ So the log holds what happened and nothing that did not: when the unit is undone
 tree is one row. Rows are only ever added, and removed when their time is over; nothing changes one.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, Select, and_, delete, insert, or_, select, text, tuple_
@@ -13,7 +14,7 @@ from davserver.db.rows import ActivityRow, UserRow
 from davserver.db.statements import Statement
 from davserver.db.units import Database, Unit
 from davserver.domain.activity import Action, ActivityEntry, ActivityFilter
-from davserver.domain.clock import Clock, Micros
+from davserver.domain.clock import HOUR, Clock, Micros
 from davserver.domain.errors import Forbidden
 from davserver.domain.paging import DEFAULT_PAGE, Page, check_limit, make_cursor, read_cursor
 from davserver.domain.paths import ResourcePath
@@ -22,6 +23,8 @@ from davserver.jobs.runner import Handler, Work
 
 PRUNE_ACTIVITY: Final = "prune_activity"
 """The job that removes entries whose time is over."""
+PERIODS: Final[Mapping[str, Micros]] = {PRUNE_ACTIVITY: HOUR}
+"""How often that is done."""
 LOOK: Final = 5_000
 """Entries that one page looks at, however few of them the filter lets pass."""
 MAX_DETAIL: Final = 200
@@ -176,7 +179,7 @@ def _times(wanted: ActivityFilter) -> list[ColumnElement[bool]]:
     return found
 
 
-def _query(looked: Select[Any], wanted: ActivityFilter) -> Select[Any]:
+def _query(looked: Select[*tuple[Any, ...]], wanted: ActivityFilter) -> Select[Any]:
     """The entries among those looked at that the filter lets pass, with the names of their people."""
     ids = looked.subquery("looked")
     owner, actor = aliased(UserRow), aliased(UserRow)

@@ -14,7 +14,7 @@ from davserver.domain.activity import Action
 from davserver.domain.clock import HOUR, SECOND, Clock, Micros
 from davserver.jobs.outbox import enqueue
 from davserver.jobs.runner import Handler, Work
-from davserver.services.activity import PRUNE_ACTIVITY, nobody, record
+from davserver.services.activity import nobody, record
 from davserver.services.changes import PURGE, REMOVE_BLOBS, enqueue_removal, open_change, sever, touch_trash
 from davserver.services.purging import PIECE, purge_piece
 from davserver.stores.base import Store, blob_key
@@ -33,7 +33,6 @@ PERIODS: Final[Mapping[str, Micros]] = {
     EXPIRE_SIGN_INS: HOUR,
     ABANDON_UPLOADS: HOUR,
     SWEEP_BLOBS: 24 * HOUR,
-    PRUNE_ACTIVITY: HOUR,
 }
 """How often what recurs is done."""
 
