@@ -6,7 +6,7 @@ import logging
 import re
 import threading
 import unicodedata
-from collections import OrderedDict
+from collections import OrderedDict, namedtuple
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -44,8 +44,9 @@ _CHECKED: Final = (
 )  # fmt: skip
 _BY_ID: Final = Statement(select(*_CHECKED).where(_USER.id == bindparam("id")))
 _BY_KEY: Final = select(*_CHECKED, _USER.password_hash).where(_USER.name_key == bindparam("key"))
+_Glance: Any = type("_Glance", (namedtuple("_Columns", [*(c.name for c in _CHECKED), "created_at", "version"]),), {})
 _GLANCE: Final = (
-    "SELECT u.id, u.name, u.is_admin, u.hides_trash, u.disabled_at, u.credential_version, u.created_at, t.version"
+    f"SELECT {', '.join(f'u.{column.name}' for column in _CHECKED)}, u.created_at, t.version"  # noqa: S608 - constants only
     " FROM users u JOIN tree t ON t.owner_id = u.id WHERE u.id = ?"
 )
 _ANYBODY: Final = select(_USER.id).limit(1)
@@ -114,17 +115,21 @@ class Accounts:
         return self._verify(name, password, key, origin)
 
     def recognise(self, name: str, password: str) -> Seen | None:
-        """As `authenticate`, with the version of the user's tree, in one query; None when it takes more to know who that is."""
+        """As `authenticate`, with the version of the user's tree, in one query; None when it takes more to know who that is.
+
+        Whoever `authenticate` would not let in is not recognised: both go by `_is_valid`.
+        """
         remembered = self._cache.get(self._cache.key(name, password), self._clock())
         if remembered is None:
             return None
         try:
-            row = self._database.quick.first(_GLANCE, remembered.user_id)
+            found = self._database.quick.first(_GLANCE, remembered.user_id)
         except QuickReadFailed:
             return None
-        if row is None or row[4] is not None or row[5] != remembered.credential_version:
+        row = None if found is None else _Glance._make(found)
+        if row is None or not _is_valid(row, remembered.credential_version):
             return None
-        return Seen(Principal(row[0], row[1], bool(row[2]), bool(row[3])), (row[0], row[6], row[7]))
+        return Seen(_principal(row, UNKNOWN_ORIGIN), (row.id, row.created_at, row.version))
 
     def add(
         self,
