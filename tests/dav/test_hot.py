@@ -154,7 +154,7 @@ def test_a_body_that_breaks_off_is_an_error_as_ever(drive: Drive) -> None:
 def test_a_connection_that_was_lost_is_replaced(drive: Drive) -> None:
     drive.put("/f.txt", "content")
     assert drive.request("GET", "/f.txt").status == 200
-    for connection in list(drive.services.database.quick._open):
+    for connection in list(drive.services.database.quick._idle):
         connection.close()
     for _ in range(2):
         assert drive.request("GET", "/f.txt").text == "content"
