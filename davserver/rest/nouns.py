@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Final
 
-from davserver.rest import devices, me, sessions
+from davserver.rest import activity, devices, me, sessions
 from davserver.rest.noun import Noun
 
 NOUNS: Final[Sequence[Noun]] = (
     sessions.noun,
     me.noun,
     devices.noun,
+    activity.noun,
 )

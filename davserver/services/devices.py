@@ -16,11 +16,13 @@ from sqlalchemy.exc import IntegrityError
 from davserver.db.rows import DeviceTokenRow, UserRow
 from davserver.db.statements import Statement
 from davserver.db.units import Database
+from davserver.domain.activity import Action
 from davserver.domain.clock import SECOND, Clock, Micros
 from davserver.domain.errors import BadRequest, Conflict, DavserverError, NotFound, Unauthenticated
 from davserver.domain.paths import ResourcePath
 from davserver.domain.principal import Origin, Principal
 from davserver.services.accounts import name_key
+from davserver.services.activity import record
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +116,7 @@ class Devices:
                 if len(mine) >= MAX_TOKENS:
                     raise Conflict(f"There are {MAX_TOKENS} tokens already; revoke one that is not used any more.")
                 row = unit.connection.execute(insert(DeviceTokenRow).values(values).returning(*_SHOWN)).one()
+                record(unit, principal, Action.TOKEN_CREATED, now, limits.prefix, detail=name)
         except IntegrityError as error:
             raise Conflict(f"There is a token named {name!r} already.") from error
         return NewToken(_shown(row), secret)
@@ -131,9 +134,11 @@ class Devices:
         """
         here = _T.id == which if isinstance(which, int) else _T.name == which
         with self._database.write() as unit:
-            gone = delete(DeviceTokenRow).where(_T.user_id == principal.user_id, here)
-            if unit.connection.execute(gone).rowcount == 0:
+            gone = delete(DeviceTokenRow).where(_T.user_id == principal.user_id, here).returning(_T.name)
+            name = unit.connection.execute(gone).scalar()
+            if name is None:
                 raise NotFound("There is no such token.")
+            record(unit, principal, Action.TOKEN_REVOKED, self._clock(), detail=name)
 
     def authenticate(self, secret: str, origin: Origin, user_name: str | None = None) -> Principal | None:
         """Who comes with this token; None when it has not the shape of one, or there is none such.

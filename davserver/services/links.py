@@ -16,6 +16,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from davserver.crypto.segments import Random
 from davserver.db.rows import LinkRow, LinkUseRow, UserRow
 from davserver.db.units import Database
+from davserver.domain.activity import Action
 from davserver.domain.clock import HOUR, SECOND, Clock, Micros
 from davserver.domain.errors import BadRequest, Forbidden, LinkOver, LinkPasswordNeeded, NotFound
 from davserver.domain.link import Link, NewLink
@@ -23,6 +24,7 @@ from davserver.domain.paths import ResourcePath
 from davserver.domain.principal import Origin, Principal
 from davserver.domain.resource import Resource
 from davserver.jobs.runner import Handler, Work
+from davserver.services.activity import record
 from davserver.services.lookup import places_of, resolve
 from davserver.services.passwords import PasswordHasher
 
@@ -106,6 +108,7 @@ class Links:
                 "max_uses": wish.max_uses, "uses": 0, "created_at": self._clock(), "used_at": None,
             }  # fmt: skip
             row = unit.connection.execute(insert(LinkRow).values(values).returning(*_LINK)).one()
+            record(unit, principal, Action.LINK_CREATED, row.created_at, path, detail=row.name)
         return NewLink(_link(row, path), token)
 
     def links(
@@ -141,6 +144,7 @@ class Links:
             own = (_LINK.owner_id == principal.owner_id) & (_LINK.id == link_id)
             if not unit.connection.execute(delete(LinkRow).where(own)).rowcount:
                 raise NotFound("There is no such link.")
+            record(unit, principal, Action.LINK_REVOKED, self._clock(), link.path, detail=link.name)
 
     def open(self, token: str, visitor: Visitor) -> OpenedLink:
         """What a token leads to. Raises `LinkOver`, and `LinkPasswordNeeded` while the password is not shown."""
