@@ -5,8 +5,9 @@ With --only or --only-servers it prints what it found, and writes nothing.
 """
 
 import argparse
+from typing import Any
 
-from tests.load import neighbours, report
+from tests.load import growth, load, memory, neighbours, report
 from tests.load.compare import Comparison, compare, running
 from tests.load.processes import machine
 from tests.load.targets import SERVERS, versions
@@ -31,10 +32,15 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--only", type=lambda text: names(works, text), help=f"of: {', '.join(works)}")
     made.add_argument("--only-servers", type=lambda text: names(servers, text), help=f"of: {', '.join(servers)}")
     made.add_argument("--parts", type=lambda text: names(list(PARTS), text), help=f"of: {', '.join(PARTS)}")
+    made.add_argument(
+        "--short",
+        action="store_true",
+        help="memory with 1 GiB and 10,000 members, growth to 100,000 files, 3 minutes of load",
+    )
     return made
 
 
-PARTS = ("compare", "neighbours")
+PARTS = ("compare", "neighbours", "memory", "growth", "load")
 OURS = ["ours-embedded", "ours-company"]
 
 
@@ -57,6 +63,16 @@ def table(comparison: Comparison) -> str:
     return "\n".join([*lines, "x: how many times as fast as this one the first is"])
 
 
+def _part(part: str, servers: list[str], *, is_short: bool) -> dict[str, Any]:
+    if part == "memory":
+        return memory.measure(servers, *((2**30, 10_000) if is_short else ()))
+    if part == "growth":
+        return growth.measure(servers, growth.SIZES[:3] if is_short else growth.SIZES)
+    if part == "load":
+        return load.measure(servers, 3 if is_short else load.MINUTES)
+    return neighbours.measure(servers)
+
+
 def main() -> None:
     options = parser().parse_args()
     prints_only = options.only or options.only_servers
@@ -70,7 +86,7 @@ def main() -> None:
         elif prints_only and not options.parts:
             continue
         else:
-            figures = neighbours.measure(options.only_servers or OURS)
+            figures = _part(part, options.only_servers or OURS, is_short=options.short)
             print(figures)
         if not prints_only:
             report.keep(part, figures | {"machine": machine() | versions()})
