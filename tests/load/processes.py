@@ -99,5 +99,6 @@ def machine() -> dict[str, str]:
         "cores": f"{len(os.sched_getaffinity(0))} ({processor})",
         "memory": f"{pages / 2**30:.0f} GiB",
         "kernel": os.uname().release,
+        "load average": f"{os.getloadavg()[1]:.0f}",
         "date": time.strftime("%Y-%m-%d"),
     }
