@@ -7,6 +7,7 @@ import base64
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 import signal
 import socket
@@ -248,7 +249,7 @@ def _listens(port: int) -> bool:
 
 
 def versions() -> dict[str, str]:
-    """The versions of what was measured, as they name themselves."""
+    """The versions of what was measured."""
     told = {"Python": sys.version.split()[0]}
     asked = {
         "wsgidav": ["wsgidav", "--version"],
@@ -260,5 +261,6 @@ def versions() -> dict[str, str]:
         path = find(command)
         if path:
             said = subprocess.run([path, *options], capture_output=True, text=True, check=False).stdout
-            told[name] = said.splitlines()[0].strip() if said else "?"
+            found = re.search(r"\b\d+\.\d+(?:\.\d+)?", said)
+            told[name] = found[0] if found else "?"
     return told
