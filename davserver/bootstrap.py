@@ -46,6 +46,7 @@ from davserver.services.quarantine import Quarantine
 from davserver.services.scans import PERIODS as SCAN_PERIODS
 from davserver.services.scans import Scans, ScanSettings
 from davserver.services.sessions import Sessions, SigningKeys
+from davserver.services.statistics import Statistics
 from davserver.services.trash import Trash
 from davserver.services.tree import Tree, TreeSettings
 from davserver.services.upkeep import PERIODS as UPKEEP_PERIODS
@@ -85,6 +86,7 @@ class Services:
     archives: Archives
     quarantine: Quarantine
     activity: Activity
+    statistics: Statistics
     queue: Queue
     runner: Runner
     bell: Bell
@@ -107,14 +109,7 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
     keyring = _keyring(config, random)
     store = open_store(config)
     database = open_database(config)
-    content_settings = ContentSettings(
-        inline_limit=config.inline_limit,
-        segment_size=config.segment_size,
-        keep_replaced=KeepReplaced(config.replaced_retention * SECOND, config.replaced_count),
-        scans=config.clamav_host is not None,
-        held=_held(config),
-    )
-    content = Content(database, store, keyring, clock, random, content_settings)
+    content = Content(database, store, keyring, clock, random, _content_settings(config))
     tree_settings = TreeSettings(config.trash_retention * SECOND, config.max_depth)
     tree = Tree(database, clock, tree_settings, store.free_bytes)
     queue = Queue(database, clock, random)
@@ -145,6 +140,7 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
         archives=Archives(database, content),
         quarantine=Quarantine(database, clock),
         activity=activity,
+        statistics=Statistics(database, clock),
         queue=queue,
         runner=runner,
         bell=bell,
@@ -228,6 +224,16 @@ def open_scanner(config: Config) -> Scanner:
     from davserver.scanning.clamd import ClamdScanner  # noqa: PLC0415 - each variant loads what it needs
 
     return ClamdScanner(config.clamav_host, config.clamav_port)
+
+
+def _content_settings(config: Config) -> ContentSettings:
+    return ContentSettings(
+        inline_limit=config.inline_limit,
+        segment_size=config.segment_size,
+        keep_replaced=KeepReplaced(config.replaced_retention * SECOND, config.replaced_count),
+        scans=config.clamav_host is not None,
+        held=_held(config),
+    )
 
 
 def _scan_settings(config: Config) -> ScanSettings:

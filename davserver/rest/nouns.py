@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from davserver.rest import activity, devices, me, sessions
+from davserver.rest import activity, devices, me, sessions, statistics
 from davserver.rest.noun import Noun
 
 NOUNS: Final[Sequence[Noun]] = (
@@ -11,4 +11,5 @@ NOUNS: Final[Sequence[Noun]] = (
     me.noun,
     devices.noun,
     activity.noun,
+    statistics.noun,
 )
