@@ -78,6 +78,19 @@ def build_parser() -> argparse.ArgumentParser:
     _add_trash_commands(_group(commands, "trash", "Look into a user's trash, restore and purge."))
     _add_link_commands(_group(commands, "link", "Make, list and take back download links."))
     _add_job_commands(_group(commands, "jobs", "Look at background work."))
+    backup = _add(
+        commands,
+        "backup",
+        _backup,
+        "Copy the drive, as it is at one moment, into a folder.",
+        "davserver backup /mnt/backup",
+    )
+    backup.add_argument("target", metavar="TARGET", type=Path, help="a folder; made when it is missing")
+    backup.add_argument("--check", action="store_true", help="read the latest set and see that it is whole")
+    restore = _add(commands, "restore", _restore, "Bring a backup up here.", "davserver restore /mnt/backup")
+    restore.add_argument("source", metavar="SOURCE", type=Path, help="the folder of the backup")
+    restore.add_argument("--set", metavar="NAME", help="the name of a set (default: the latest)")
+    restore.add_argument("--replace", action="store_true", help="forget what the database holds now")
     _add_key_commands(_group(commands, "keys", "Look at the keys that seal the content, and change them."))
     _add_activity_command(commands)
     _add_scan_commands(_group(commands, "scan", "Look at what was found by scans for viruses."))
@@ -351,6 +364,18 @@ def _jobs(options: argparse.Namespace, config: Config) -> int:
     from davserver.cli import jobs  # noqa: PLC0415
 
     return jobs.run(options, config)
+
+
+def _backup(options: argparse.Namespace, config: Config) -> int:
+    from davserver.cli import backup  # noqa: PLC0415
+
+    return backup.backup(options, config)
+
+
+def _restore(options: argparse.Namespace, config: Config) -> int:
+    from davserver.cli import backup  # noqa: PLC0415
+
+    return backup.restore(options, config)
 
 
 def _keys(options: argparse.Namespace, config: Config) -> int:

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Final, TextIO
 
 from davserver.bootstrap import build
@@ -25,7 +26,7 @@ def run(options: argparse.Namespace, config: Config) -> int:
     """Verify, print what was found, and return 1 when there was anything."""
     services = build(config)
     try:
-        _check_tables(services.database)
+        check_tables(services.database)
         bar = ProgressBar(sys.stderr)
         verify = Verify(services.database, services.store, services.keyring, system_clock)
         report = verify.run(deep=options.deep, repair=options.repair, progress=bar)
@@ -37,7 +38,8 @@ def run(options: argparse.Namespace, config: Config) -> int:
     return 0 if report.is_clean else EXIT_FAILED
 
 
-def _check_tables(database: Database) -> None:
+def check_tables(database: Database) -> None:
+    """Raises `CannotServe` unless the database has the tables of this release."""
     found, wanted = current_revision(database), head_revision()
     if found != wanted:
         raise CannotServe(f"The database is at {found or 'nothing'}, this release wants {wanted}: davserver migrate")
@@ -90,10 +92,10 @@ class ProgressBar:
         self._is_drawn = stream.isatty() and os.environ.get("TERM") != "dumb"
         self._every = _EVERY_SECONDS if self._is_drawn else _LINE_EVERY_SECONDS
         self._next = timer() + (0.0 if self._is_drawn else self._every)
-        self._stage: Stage | None = None
+        self._stage: StrEnum | None = None
         self._began = timer()
 
-    def __call__(self, stage: Stage, done: int, total: int) -> None:
+    def __call__(self, stage: StrEnum, done: int, total: int) -> None:
         """Show it, unless the last time was a moment ago."""
         now = self._timer()
         if stage is not self._stage:
@@ -101,7 +103,7 @@ class ProgressBar:
         if now < self._next and not (self._is_drawn and done == total):
             return
         self._next = now + self._every
-        amount = f"{_amount(done)} of {_amount(total)}" if stage is Stage.BYTES else f"{done} of {total}"
+        amount = f"{_amount(done)} of {_amount(total)}" if stage.value == Stage.BYTES.value else f"{done} of {total}"
         left = (now - self._began) * (total - done) / done if done else 0.0
         text = f"{stage.value}: {amount}, {left:.0f} s left"
         if self._is_drawn:

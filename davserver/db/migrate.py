@@ -33,6 +33,11 @@ def upgrade(url: str, revision: str = "head") -> None:
         database.close()
 
 
+def upgrade_within(connection: Connection, revision: str) -> None:
+    """Migrate up to `revision` as a part of the caller's transaction."""
+    command.upgrade(_config(connection), revision)
+
+
 def current_revision(database: Database) -> str | None:
     """The migration that the database is at; None when it is empty."""
     with database.read() as connection:

@@ -73,6 +73,15 @@ class Database:
             yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection whose queries all see one moment, however long they take together."""
+        options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        with _translated(), self.engine.connect().execution_options(**options) as connection:
+            if not self.is_sqlite:
+                connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            yield connection
+
+    @contextmanager
     def write(self) -> Iterator[Unit]:
         """A unit: commits when the block ends, undoes all of it when the block raises."""
         with _translated(), self._gate or nullcontext(), self._writer.begin() as connection:

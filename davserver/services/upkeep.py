@@ -16,6 +16,7 @@ from davserver.jobs.outbox import enqueue
 from davserver.jobs.runner import Handler, Work
 from davserver.services.activity import nobody, record
 from davserver.services.changes import PURGE, REMOVE_BLOBS, enqueue_removal, open_change, sever, touch_trash
+from davserver.services.holds import is_held
 from davserver.services.purging import PIECE, purge_piece
 from davserver.stores.base import Store, blob_key
 
@@ -40,6 +41,8 @@ STRAY_AGE: Final = 24 * HOUR
 """What nothing refers to is left alone in the store for so long, whatever it looks like."""
 MANY_STRAYS: Final = 100
 """More than these, and more than half of all, is no litter: the database is not the one that belongs to the store."""
+HELD_PAUSE: Final[Micros] = 60 * SECOND
+"""Between two looks whether a backup still copies."""
 _BATCH: Final = 500
 _PIECES_A_JOB: Final = 50
 _PREFIXES: Final = tuple(f"{number:02x}" for number in range(256))
@@ -88,6 +91,12 @@ class Upkeep:
         blob_ids: Sequence[str] = work.payload["blob_ids"]
         with self._database.read() as connection:
             known = _known(connection, blob_ids)
+            held = is_held(connection, self._clock())
+        if held:
+            with self._database.write() as unit:
+                now = self._clock()
+                enqueue(unit, REMOVE_BLOBS, dict(work.payload), now, run_at=now + HELD_PAUSE)
+            return
         for blob_id in blob_ids:
             if blob_id in known:
                 log.error("blob %s was to be removed, and is in use", blob_id)
