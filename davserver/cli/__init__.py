@@ -78,19 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_trash_commands(_group(commands, "trash", "Look into a user's trash, restore and purge."))
     _add_link_commands(_group(commands, "link", "Make, list and take back download links."))
     _add_job_commands(_group(commands, "jobs", "Look at background work."))
-    backup = _add(
-        commands,
-        "backup",
-        _backup,
-        "Copy the drive, as it is at one moment, into a folder.",
-        "davserver backup /mnt/backup",
-    )
-    backup.add_argument("target", metavar="TARGET", type=Path, help="a folder; made when it is missing")
-    backup.add_argument("--check", action="store_true", help="read the latest set and see that it is whole")
-    restore = _add(commands, "restore", _restore, "Bring a backup up here.", "davserver restore /mnt/backup")
-    restore.add_argument("source", metavar="SOURCE", type=Path, help="the folder of the backup")
-    restore.add_argument("--set", metavar="NAME", help="the name of a set (default: the latest)")
-    restore.add_argument("--replace", action="store_true", help="forget what the database holds now")
+    _add_backup_commands(commands)
     _add_key_commands(_group(commands, "keys", "Look at the keys that seal the content, and change them."))
     _add_activity_command(commands)
     _add_scan_commands(_group(commands, "scan", "Look at what was found by scans for viruses."))
@@ -202,6 +190,22 @@ def _add_job_commands(jobs: "argparse._SubParsersAction[argparse.ArgumentParser]
     retry = _add(jobs, "retry", _jobs, "Try again now what failed.", "davserver jobs retry 42")
     retry.add_argument("id", metavar="ID", type=int, nargs="?", help="this one alone (default: all that failed)")
     _add(jobs, "run", _jobs, "Do here and now what is due.", "davserver jobs run")
+
+
+def _add_backup_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    backup = _add(
+        commands,
+        "backup",
+        _backup,
+        "Copy the drive, as it is at one moment, into a folder.",
+        "davserver backup /mnt/backup",
+    )
+    backup.add_argument("target", metavar="TARGET", type=Path, help="a folder; made when it is missing")
+    backup.add_argument("--check", action="store_true", help="read the latest set and see that it is whole")
+    restore = _add(commands, "restore", _restore, "Bring a backup up here.", "davserver restore /mnt/backup")
+    restore.add_argument("source", metavar="SOURCE", type=Path, help="the folder of the backup")
+    restore.add_argument("--set", metavar="NAME", help="the name of a set (default: the latest)")
+    restore.add_argument("--replace", action="store_true", help="forget what the database holds now")
 
 
 def _add_key_commands(keys: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
