@@ -10,7 +10,10 @@ LONGEST_FILE = 400
 LONG_FUNCTIONS: dict[str, str] = {}
 """`davserver/x.py:name` of each function over 50 lines, and why it is one."""
 
-LONG_FILES: dict[str, str] = {"davserver/db/rows.py": "all tables, a short class each: one looks them up here"}
+LONG_FILES: dict[str, str] = {
+    "davserver/db/rows.py": "all tables, a short class each: one looks them up here",
+    "davserver/cli/__init__.py": "the options of all commands, a short function a group",
+}
 """Path of each file over 400 lines, and why it is one."""
 
 
