@@ -70,7 +70,7 @@ def _comparison(part: dict[str, Any]) -> Iterator[str]:
     figures = part["figures"]
     servers = list(dict.fromkeys(name for row in figures.values() for name in row))
     rounds = max(figure["rounds"] for row in figures.values() for figure in row.values())
-    yield f"## Beside others\n\nMedians of {rounds} rounds. {_machine(part)}\n"
+    yield f"## Beside others\n\nMedians of {rounds} rounds. {_machine(part)} {part.get('note', '')}\n"
     yield "| work | unit | " + " | ".join(servers) + " |"
     yield "|---" * (len(servers) + 2) + "|"
     for work in (work for work in WORK if work.name in figures):
@@ -78,12 +78,7 @@ def _comparison(part: dict[str, Any]) -> Iterator[str]:
         yield f"| {work.name}: {work.text} | {work.unit} | " + " | ".join(cells) + " |"
     yield "\n(≥: the client was at its limit, and the server may be faster.)\n"
     yield from _targets(figures)
-    yield "\n### CPU seconds\n"
-    yield "| work | for each | " + " | ".join(servers) + " |"
-    yield "|---" * (len(servers) + 2) + "|"
-    for work in (work for work in WORK if work.name in figures):
-        cells = [_cpu(figures[work.name].get(name)) for name in servers]
-        yield f"| {work.name} | {work.per} | " + " | ".join(cells) + " |"
+    yield from _cpu_table(figures, servers)
     yield from (f"\nLeft out: {name}, as {why}" for name, why in part["skipped"].items())
     for work_name, row in part["failures"].items():
         yield from (f"\n{name} failed at {work_name}: `{why[:120]}`" for name, why in row.items())
@@ -91,12 +86,23 @@ def _comparison(part: dict[str, Any]) -> Iterator[str]:
         yield "\n![Speed beside stock WsgiDAV](benchmarks/compare.svg)"
 
 
+def _cpu_table(figures: dict[str, Any], servers: list[str]) -> Iterator[str]:
+    if all(figure["cpu"] is None for row in figures.values() for figure in row.values()):
+        return
+    yield "\n### CPU seconds\n"
+    yield "| work | for each | " + " | ".join(servers) + " |"
+    yield "|---" * (len(servers) + 2) + "|"
+    for work in (work for work in WORK if work.name in figures):
+        cells = [_cpu(figures[work.name].get(name)) for name in servers]
+        yield f"| {work.name} | {work.per} | " + " | ".join(cells) + " |"
+
+
 def _cell(figure: dict[str, Any] | None) -> str:
     return "-" if figure is None else ("≥ " if figure["client_bound"] else "") + f"{figure['speed']:,.0f}"
 
 
 def _cpu(figure: dict[str, Any] | None) -> str:
-    if figure is None:
+    if figure is None or figure["cpu"] is None:
         return "-"
     return f"{figure['cpu']:.2f}" + (f" + {figure['cpu_behind']:.2f}" if figure["cpu_behind"] else "")
 
