@@ -43,9 +43,12 @@ from davserver.services.locks import Locks
 from davserver.services.passwords import PasswordHasher
 from davserver.services.properties import Properties
 from davserver.services.quarantine import Quarantine
+from davserver.services.resets import Resets
 from davserver.services.scans import PERIODS as SCAN_PERIODS
 from davserver.services.scans import Scans, ScanSettings
-from davserver.services.sessions import Sessions, SigningKeys
+from davserver.services.second_factor import SecondFactors
+from davserver.services.sessions import Sessions
+from davserver.services.signing import Signer, SigningKeys
 from davserver.services.statistics import Statistics
 from davserver.services.trash import Trash
 from davserver.services.tree import Tree, TreeSettings
@@ -77,6 +80,8 @@ class Services:
     accounts: Accounts
     sessions: Sessions
     devices: Devices
+    second_factors: SecondFactors
+    resets: Resets
     tree: Tree
     content: Content
     locks: Locks
@@ -131,6 +136,8 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
         accounts=open_accounts(config, database, clock=clock, random=random),
         sessions=open_sessions(config, database, clock=clock, random=random),
         devices=open_devices(config, database, clock=clock, random=random),
+        second_factors=open_second_factors(config, database, clock=clock, random=random),
+        resets=open_resets(config, database, clock=clock, random=random),
         tree=tree,
         content=content,
         locks=Locks(database, clock, random, content),
@@ -187,7 +194,24 @@ def open_sessions(
 ) -> Sessions:
     """The sessions alone."""
     secret = _secret(config, random)
-    return Sessions(database, clock, random, secret, SigningKeys.of_secret(secret))
+    return Sessions(database, clock, random, secret, Signer(SigningKeys.of_secret(secret), clock))
+
+
+def open_second_factors(
+    config: Config, database: Database, *, clock: Clock = system_clock, random: Random = os.urandom
+) -> SecondFactors:
+    """The second factors alone."""
+    return SecondFactors(database, clock, random, _secret(config, random))
+
+
+def open_resets(
+    config: Config, database: Database, *, clock: Clock = system_clock, random: Random = os.urandom
+) -> Resets:
+    """Reset links and invitations alone."""
+    signer = Signer(SigningKeys.of_secret(_secret(config, random)), clock)
+    accounts = open_accounts(config, database, clock=clock, random=random)
+    hasher = PasswordHasher()
+    return Resets(database, clock, random, signer, accounts=accounts, hasher=hasher, registration=config.registration)
 
 
 def open_devices(

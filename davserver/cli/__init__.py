@@ -117,7 +117,12 @@ def _add_user_commands(users: "argparse._SubParsersAction[argparse.ArgumentParse
         users, "disable", _user, "Shut a user out at once, and keep the files.", "davserver user disable ada"
     )
     enable = _add(users, "enable", _user, "Let a disabled user in again.", "davserver user enable ada")
-    for parser in (disable, enable):
+    reset = _add(users, "reset", _user, "Print a token to set a new password with, once.", "davserver user reset ada")
+    factor = _add(
+        users, "nototp", _user, "Switch a user's second factor off, when it is lost.", "davserver user nototp ada"
+    )
+    _add(users, "invite", _user, "Print an invitation for one new user.", "davserver user invite")
+    for parser in (disable, enable, reset, factor):
         parser.add_argument("name", metavar="NAME")
 
 

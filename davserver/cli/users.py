@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from secrets import choice
 from typing import Final
 
-from davserver.bootstrap import migrate, open_accounts, open_database
+from davserver.bootstrap import migrate, open_accounts, open_database, open_resets, open_second_factors
 from davserver.cli import say
 from davserver.config import Config
 from davserver.config.kinds import show_size
 from davserver.domain.clock import SECOND
 from davserver.domain.errors import BadRequest
+from davserver.domain.principal import Door, Origin
 from davserver.services.accounts import Accounts, User, check_user_name
+from davserver.services.resets import INVITATION_SECONDS, RESET_SECONDS, Resets
 
 _READABLE: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 """Letters and digits that nobody takes for one another."""
@@ -25,6 +27,12 @@ def run(options: argparse.Namespace, config: Config) -> int:
     database = open_database(config)
     try:
         migrate(config, database)
+        if options.name_of_command in _BY_LINK:
+            return _BY_LINK[options.name_of_command](options, open_resets(config, database))
+        if options.name_of_command == "nototp":
+            open_second_factors(config, database).remove(options.name, Origin(Door.CLI))
+            say(f"The second factor of {options.name} is off.")
+            return 0
         return _COMMANDS[options.name_of_command](options, open_accounts(config, database))
     finally:
         database.close()
@@ -71,6 +79,20 @@ def _enable(options: argparse.Namespace, accounts: Accounts) -> int:
     return 0
 
 
+def _reset(options: argparse.Namespace, resets: Resets) -> int:
+    token = resets.reset_token(options.name)
+    say(f"Counts once, within {RESET_SECONDS // 60} minutes, for PUT /api/v1/accounts/password as: token")
+    say(token)
+    return 0
+
+
+def _invite(_: argparse.Namespace, resets: Resets) -> int:
+    say(f"Counts once, within {INVITATION_SECONDS // 86_400} days, for POST /api/v1/accounts as: invitation")
+    say(resets.invite())
+    return 0
+
+
+_BY_LINK: Final = {"reset": _reset, "invite": _invite}
 _COMMANDS: Final = {"add": _add, "passwd": _passwd, "list": _list, "disable": _disable, "enable": _enable}
 
 

@@ -191,6 +191,11 @@ class Config:
         "Where these proxies say it: in X-Forwarded-For, -Proto and -Host, or in Forwarded (RFC 7239). The others are ignored.",
     )
 
+    registration: str = _setting(
+        kinds.choice("closed", "invitation", "open"),
+        "closed",
+        "Who can make an account by REST: nobody, who was invited, or anybody.",
+    )
     max_depth: int = _setting(kinds.integer(1, 1000), 100, "Levels of a path.")
     inline_limit: int = _setting(
         kinds.size("0", "1M"), 16 * 1024, "Files up to this size lie in the database (sealed), not in the store."

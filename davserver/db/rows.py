@@ -76,6 +76,12 @@ class UserRow(Base):
     hides_trash: Mapped[bool] = mapped_column(default=False)
     """Whether the trash is left out of the root's listing. Its URL works all the same."""
     created_at: Mapped[int] = mapped_column(BigInt)
+    totp_salt: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """What the secret of the second factor is derived from, besides the deployment's; None: none was ever begun."""
+    totp_at: Mapped[int | None] = mapped_column(BigInt)
+    """When the second factor was switched on; None while it is off."""
+    totp_step: Mapped[int | None] = mapped_column(BigInt)
+    """The time step of the last code that was used: none counts twice."""
 
 
 class TreeRow(Base):
@@ -458,3 +464,24 @@ class ActivityRow(Base):
     door: Mapped[str] = mapped_column(Text)
     address: Mapped[str | None] = mapped_column(Text)
     device: Mapped[str | None] = mapped_column(Text)
+
+
+class RecoveryCodeRow(Base):
+    """What stands in for a code of the second factor, once."""
+
+    __tablename__ = "recovery_code"
+
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    """Keyed hash of the code."""
+
+
+class InvitationRow(Base):
+    """An invitation that nobody has used yet."""
+
+    __tablename__ = "invitation"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    expires_at: Mapped[int] = mapped_column(BigInt, index=True)

@@ -74,6 +74,12 @@ class LinkPasswordNeeded(Unauthenticated):
     code, summary = "link_password", "This link needs its password."
 
 
+class SecondFactorNeeded(Unauthenticated):
+    """The password is right, and the account has a second factor."""
+
+    code, summary = "second_factor_needed", "A code of the second factor is needed too."
+
+
 class Forbidden(DavserverError):
     """Known who asks, and the answer is no."""
 
@@ -84,6 +90,12 @@ class OutsidePrefix(Forbidden):
     """A device token that is limited to a collection was used elsewhere."""
 
     code, summary = "outside_prefix", "This token opens another collection only."
+
+
+class RegistrationClosed(Forbidden):
+    """Nobody can register here, or only who was invited."""
+
+    code, summary = "registration_closed", "Accounts are made by an administrator here."
 
 
 class ReadOnlyToken(Forbidden):

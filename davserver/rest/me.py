@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from davserver.domain.errors import Unauthenticated
+from davserver.domain.errors import Conflict, SecondFactorNeeded, Unauthenticated
 from davserver.rest.context import principal, services
 from davserver.rest.models import Answer, Given, moment
 from davserver.rest.noun import Noun
@@ -49,6 +49,54 @@ def get_me() -> Me:
 def change_password(body: PasswordChange) -> None:
     """Change your password. All sessions end, this one too; device tokens stay."""
     who = principal()
-    services().accounts.authenticate(who.name, body.old_password, who.origin)
+    services().accounts.authenticate(who.name, body.old_password, who.origin, asks_second=True)
     services().accounts.set_password(who.name, body.new_password)
     services().sessions.end_all(who)
+
+
+class Authenticator(Answer):
+    """What an authenticator must know."""
+
+    secret: str
+    uri: Annotated[str, Field(description="To be shown as a QR code.")]
+
+
+class Code(Given):
+    """A code that the authenticator shows."""
+
+    code: Annotated[str, Field(max_length=64)]
+
+
+class Recovery(Answer):
+    """Codes that stand in for the authenticator's, once each. Shown this once."""
+
+    recovery_codes: list[str]
+
+
+class Removal(Given):
+    """Who removes the second factor must have it."""
+
+    password: Annotated[str, Field(max_length=1024)]
+    code: Annotated[str, Field(max_length=64)]
+
+
+@noun.on("POST", "/me/second-factor", gives=Authenticator, status=201, errors=(Conflict,))
+def begin_second_factor() -> Authenticator:
+    """Get a secret for an authenticator (TOTP). It does nothing until its first code is given."""
+    made = services().second_factors.begin(principal())
+    return Authenticator(secret=made.secret, uri=made.uri)
+
+
+@noun.on("PUT", "/me/second-factor", gives=Recovery, errors=(Conflict, Unauthenticated))
+def confirm_second_factor(body: Code) -> Recovery:
+    """Switch the second factor on. From then on the password does not open WebDAV: use device tokens."""
+    return Recovery(recovery_codes=list(services().second_factors.confirm(principal(), body.code)))
+
+
+@noun.on("DELETE", "/me/second-factor", errors=(Unauthenticated, SecondFactorNeeded))
+def remove_second_factor(body: Removal) -> None:
+    """Switch the second factor off."""
+    who = principal()
+    services().accounts.authenticate(who.name, body.password, who.origin, asks_second=True)
+    services().second_factors.check(who, body.code)
+    services().second_factors.remove(who.name, who.origin)

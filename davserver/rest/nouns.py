@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
-from davserver.rest import activity, devices, me, sessions, statistics
+from davserver.rest import accounts, activity, devices, me, sessions, statistics
 from davserver.rest.noun import Noun
 
 NOUNS: Final[Sequence[Noun]] = (
     sessions.noun,
     me.noun,
+    accounts.noun,
     devices.noun,
     activity.noun,
     statistics.noun,

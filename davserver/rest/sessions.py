@@ -6,7 +6,7 @@ from typing import Annotated
 from flask import request
 from pydantic import Field
 
-from davserver.domain.errors import NotFound, Unauthenticated
+from davserver.domain.errors import NotFound, SecondFactorNeeded, Unauthenticated
 from davserver.domain.principal import Door, Origin
 from davserver.rest.context import address, principal, services
 from davserver.rest.models import Answer, Given, moment
@@ -21,6 +21,7 @@ class SignIn(Given):
 
     name: Annotated[str, Field(max_length=256)]
     password: Annotated[str, Field(max_length=1024)]
+    code: Annotated[str | None, Field(max_length=64, description="Of the second factor, or a recovery code.")] = None
     device: Annotated[str | None, Field(max_length=100, description="What to call this session in listings.")] = None
 
 
@@ -70,10 +71,13 @@ class Ended(Answer):
     ended: int
 
 
-@noun.on("POST", "/sessions", gives=TokenPair, status=201, access=Access.PUBLIC, errors=(Unauthenticated,))
+@noun.on(
+    "POST", "/sessions", gives=TokenPair, status=201, access=Access.PUBLIC, errors=(Unauthenticated, SecondFactorNeeded)
+)
 def sign_in(body: SignIn) -> TokenPair:
     """Sign in."""
-    known = services().accounts.authenticate(body.name, body.password, Origin(Door.REST, address()))
+    known = services().accounts.authenticate(body.name, body.password, Origin(Door.REST, address()), asks_second=True)
+    services().second_factors.check(known, body.code)
     agent = request.headers.get("User-Agent", "")
     return _pair(services().sessions.open(known, body.device or agent))
 

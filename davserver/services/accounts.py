@@ -41,6 +41,7 @@ _SHOWN: Final = (
 )  # fmt: skip
 _CHECKED: Final = (
     _USER.id, _USER.name, _USER.is_admin, _USER.hides_trash, _USER.disabled_at, _USER.credential_version,
+    _USER.totp_at,
 )  # fmt: skip
 _BY_ID: Final = Statement(select(*_CHECKED).where(_USER.id == bindparam("id")))
 _BY_KEY: Final = select(*_CHECKED, _USER.password_hash).where(_USER.name_key == bindparam("key"))
@@ -102,17 +103,22 @@ class Accounts:
         self.sign_ins = SignIns(database, clock)
         """What is to be told of those who come in by other ways than `authenticate`."""
 
-    def authenticate(self, name: str, password: str, origin: Origin = UNKNOWN_ORIGIN) -> Principal:
-        """Who signs in with this name and password. Raises `Unauthenticated`, equally slow for every reason of it."""
+    def authenticate(
+        self, name: str, password: str, origin: Origin = UNKNOWN_ORIGIN, *, asks_second: bool = False
+    ) -> Principal:
+        """Who signs in with this name and password. Raises `Unauthenticated`, equally slow for every reason of it.
+
+        `asks_second`: the caller asks for the second factor too. Who does not, lets in nobody who has one.
+        """
         key = self._cache.key(name, password)
         remembered = self._cache.get(key, self._clock())
         if remembered is not None:
             with self._database.read() as connection:
                 row = _BY_ID.first(connection, {"id": remembered.user_id})
-            if row is not None and _is_valid(row, remembered.credential_version):
+            if row is not None and _is_valid(row, remembered.credential_version, asks_second):
                 return self._signed_in(row, origin)
             self._cache.forget(key)
-        return self._verify(name, password, key, origin)
+        return self._verify(name, password, key, origin, asks_second)
 
     def recognise(self, name: str, password: str) -> Seen | None:
         """As `authenticate`, with the version of the user's tree, in one query; None when it takes more to know who that is.
@@ -127,7 +133,7 @@ class Accounts:
         except QuickReadFailed:
             return None
         row = None if found is None else _Glance._make(found)
-        if row is None or not _is_valid(row, remembered.credential_version):
+        if row is None or not _is_valid(row, remembered.credential_version, asks_second=False):
             return None
         return Seen(_principal(row, UNKNOWN_ORIGIN), (row.id, row.created_at, row.version))
 
@@ -145,6 +151,16 @@ class Accounts:
         try:
             with self._database.write() as unit:
                 return _insert(unit, values)
+        except IntegrityError as error:
+            raise Conflict(f"There is a user named {name!r} already.") from error
+
+    def add_in(self, unit: Unit, name: str, password: str, *, email: str | None = None) -> User:
+        """The same, inside a unit of the caller's, that ends when this raises."""
+        values = self._new_values(name, password, email=email)
+        if unit.connection.execute(select(_USER.id).where(_USER.name_key == values["name_key"])).first():
+            raise Conflict(f"There is a user named {name!r} already.")
+        try:
+            return _insert(unit, values)
         except IntegrityError as error:
             raise Conflict(f"There is a user named {name!r} already.") from error
 
@@ -189,11 +205,11 @@ class Accounts:
         self.sign_ins.good(principal)
         return principal
 
-    def _verify(self, name: str, password: str, key: bytes, origin: Origin) -> Principal:
+    def _verify(self, name: str, password: str, key: bytes, origin: Origin, asks_second: bool) -> Principal:
         with self._database.read() as connection:
             row = connection.execute(_BY_KEY, {"key": _sought(name)}).one_or_none()
         right = self._hasher.verify(password, None if row is None else row.password_hash)
-        if row is None or not right or row.disabled_at is not None:
+        if row is None or not right or not _is_valid(row, row.credential_version, asks_second):
             if row is not None or "\\" not in name:  # after DOMAIN\\name, the door tries the name alone
                 self.sign_ins.bad(None if row is None else row.id, origin, _reason(row, right=right))
             raise Unauthenticated("The user name or the password is wrong.")
@@ -253,7 +269,9 @@ def _reason(row: AnyRow | None, *, right: bool) -> str:
     """Why somebody was refused, for the log: they themselves are told the same whatever it was."""
     if row is None:
         return "no such account"
-    return "the account is disabled" if right else "wrong password"
+    if not right:
+        return "wrong password"
+    return "the account is disabled" if row.disabled_at is not None else "the account has a second factor"
 
 
 class _Cache:
@@ -325,5 +343,6 @@ def _user(row: AnyRow) -> User:
     return User(*row)
 
 
-def _is_valid(row: AnyRow, credential_version: int) -> bool:
-    return bool(row.credential_version == credential_version and row.disabled_at is None)
+def _is_valid(row: AnyRow, credential_version: int, asks_second: bool) -> bool:
+    is_enough = asks_second or row.totp_at is None
+    return bool(row.credential_version == credential_version and row.disabled_at is None and is_enough)

@@ -21,17 +21,19 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from davserver.db.rows import SessionRow, UserRow
 from davserver.db.statements import Statement
 from davserver.db.units import Database
+from davserver.domain.activity import Action
 from davserver.domain.clock import SECOND, Clock, Micros
 from davserver.domain.errors import NotFound, Unauthenticated
-from davserver.domain.principal import Origin, Principal
+from davserver.domain.principal import Door, Origin, Principal
+from davserver.services.activity import record, record_stranger
+from davserver.services.signing import Signer
 
 log = logging.getLogger(__name__)
 
 ACCESS_SECONDS: Final = 900
 REFRESH_SECONDS: Final = 30 * 86_400
-ISSUER: Final = "davserver"
 AUDIENCE: Final = "davserver-api"
-ALGORITHM: Final = "HS256"
+_REFUSED: Final = "The access token is not valid, or has expired; refresh it."
 MAX_DEVICE_CHARS: Final = 100
 _REFRESH: Final = struct.Struct(">16sI24s32s")
 """Session, generation, random, MAC."""
@@ -42,19 +44,6 @@ _CHECKED: Final = (
     _U.is_admin, _U.hides_trash, _U.disabled_at, _U.credential_version.label("current_version"),
 )  # fmt: skip
 _BY_ID = Statement(select(*_CHECKED).join(UserRow, _U.id == _S.user_id).where(_S.id == bindparam("b_id")))
-
-
-@dataclass(frozen=True, slots=True)
-class SigningKeys:
-    """The keys of access tokens by id. The first signs; all of them are believed."""
-
-    keys: tuple[tuple[str, bytes], ...] = field(repr=False)
-
-    @classmethod
-    def of_secret(cls, secret: bytes) -> "SigningKeys":
-        """One key, derived from the deployment's secret; its id changes with it."""
-        key = hmac.digest(secret, b"davserver access token 1", hashlib.sha256)
-        return cls(((hashlib.sha256(key).hexdigest()[:8], key),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +74,12 @@ class Sessions:
     """Use cases on sessions."""
 
     def __init__(
-        self, database: Database, clock: Clock, random: Callable[[int], bytes], secret: bytes, keys: SigningKeys
+        self, database: Database, clock: Clock, random: Callable[[int], bytes], secret: bytes, signer: Signer
     ) -> None:
         self._database = database
         self._clock = clock
         self._random = random
-        self._keys = keys
+        self._signer = signer
         self._refresh_key = hmac.digest(secret, b"davserver refresh token 1", hashlib.sha256)
 
     def open(self, principal: Principal, device: str) -> Tokens:
@@ -110,7 +99,7 @@ class Sessions:
                 "expires_at": now + REFRESH_SECONDS * SECOND,
             }  # fmt: skip
             unit.connection.execute(insert(SessionRow), values)
-        return self._tokens(session_id.hex(), principal.user_id, refresh, now)
+        return self._tokens(session_id.hex(), principal.user_id, refresh)
 
     def refresh(self, token: str, address: str | None) -> Tokens:
         """The next pair of tokens. Raises `Unauthenticated`; one that was used before ends its session."""
@@ -123,20 +112,22 @@ class Sessions:
             is_reused = row is not None and generation < row.generation
             if row is not None and is_reused:
                 unit.connection.execute(delete(SessionRow).where(_S.id == session_id))
+                whence = Origin(Door.REST, address, row.device)
+                record_stranger(unit, row.user_id, whence, Action.SESSION_REUSED, now, None)
             elif row is not None and _counts(row, now) and hmac.compare_digest(row.refresh_hash, self._hash(token)):
                 values = {
                     "generation": generation + 1, "refresh_hash": self._hash(fresh), "used_at": now, "address": address,
                     "expires_at": now + REFRESH_SECONDS * SECOND,
                 }  # fmt: skip
                 unit.connection.execute(update(SessionRow).where(_S.id == session_id).values(values))
-                return self._tokens(session_id, row.user_id, fresh, now)
+                return self._tokens(session_id, row.user_id, fresh)
         if is_reused:
             log.warning("session %s: a refresh token was used twice; the session is ended", session_id)
         raise Unauthenticated("The refresh token does not count any more; sign in again.")
 
     def authenticate(self, access: str, origin: Origin) -> Principal:
         """Who comes with this access token. One query by primary key. Raises `Unauthenticated`."""
-        claims = self._read_access(access)
+        claims = self._signer.read(AUDIENCE, access, ("sub", "sid"), _REFUSED)
         with self._database.read() as connection:
             row = _BY_ID.first(connection, {"b_id": claims["sid"]})
         if row is None or str(row.user_id) != claims["sub"] or not _counts(row, self._clock()):
@@ -164,6 +155,8 @@ class Sessions:
             gone = delete(SessionRow).where(_S.user_id == principal.user_id, _S.id == session_id)
             if unit.connection.execute(gone).rowcount == 0:
                 raise NotFound("There is no such session.")
+            action = Action.SIGNED_OUT if session_id == principal.session_id else Action.SESSION_ENDED
+            record(unit, principal, action, self._clock())
 
     def end_all(self, principal: Principal, *, keep: str | None = None) -> int:
         """End all of the user's sessions but `keep`. Returns how many."""
@@ -171,35 +164,9 @@ class Sessions:
             gone = delete(SessionRow).where(_S.user_id == principal.user_id, _S.id != (keep or ""))
             return unit.connection.execute(gone).rowcount
 
-    def _tokens(self, session_id: str, user_id: int, refresh: str, now: Micros) -> Tokens:
-        import jwt  # noqa: PLC0415 - a tenth of a second to load, that only REST needs
-
-        key_id, key = self._keys.keys[0]
-        issued = now // SECOND
-        claims = {
-            "iss": ISSUER, "aud": AUDIENCE, "sub": str(user_id), "sid": session_id, "iat": issued,
-            "exp": issued + ACCESS_SECONDS,
-        }  # fmt: skip
-        access = jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": key_id})
+    def _tokens(self, session_id: str, user_id: int, refresh: str) -> Tokens:
+        access = self._signer.sign(AUDIENCE, {"sub": str(user_id), "sid": session_id}, ACCESS_SECONDS)
         return Tokens(access, refresh, ACCESS_SECONDS, session_id)
-
-    def _read_access(self, access: str) -> dict[str, Any]:
-        import jwt  # noqa: PLC0415 - the same
-
-        refusal = Unauthenticated("The access token is not valid, or has expired; refresh it.")
-        try:
-            key_id = jwt.get_unverified_header(access).get("kid")
-            key = dict(self._keys.keys).get(str(key_id))
-            if key is None:
-                raise refusal
-            # Our clock decides what has expired, below.
-            options: Any = {"require": ["exp", "sub", "sid"], "verify_exp": False, "verify_iat": False}
-            claims = jwt.decode(access, key, [ALGORITHM], options, audience=AUDIENCE, issuer=ISSUER)
-        except (jwt.InvalidTokenError, ValueError):
-            raise refusal from None
-        if not isinstance(claims["exp"], int) or claims["exp"] * SECOND <= self._clock():
-            raise refusal
-        return dict(claims)
 
     def _make_refresh(self, session_id: bytes, generation: int) -> str:
         random = self._random(24)

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from sqlalchemy import Connection, delete, func, select
 
-from davserver.db.rows import BlobRow, DeviceTokenRow, LockRow, SessionRow, TrashEntryRow, UploadRow
+from davserver.db.rows import BlobRow, DeviceTokenRow, InvitationRow, LockRow, SessionRow, TrashEntryRow, UploadRow
 from davserver.db.units import Database
 from davserver.domain.activity import Action
 from davserver.domain.clock import HOUR, SECOND, Clock, Micros
@@ -173,6 +173,7 @@ class Upkeep:
         work.keep()
         now = self._clock()
         with self._database.write() as unit:
+            unit.connection.execute(delete(InvitationRow).where(InvitationRow.expires_at <= now))
             unit.connection.execute(delete(SessionRow).where(SessionRow.expires_at <= now))
             unit.connection.execute(delete(DeviceTokenRow).where(DeviceTokenRow.expires_at <= now - 30 * 24 * HOUR))
 

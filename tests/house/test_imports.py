@@ -20,6 +20,8 @@ ONE_DOOR = {
     "limits": ("davserver.limiting",),
     "pyclamd": ("davserver.scanning",),
     "cryptography": ("davserver.crypto",),
+    "pyotp": ("davserver.services.second_factor",),
+    "jwt": ("davserver.services.signing",),
     "flask": ("davserver.rest",),
     "flask_openapi3": ("davserver.rest",),
     "pydantic": ("davserver.rest",),

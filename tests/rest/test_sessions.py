@@ -4,7 +4,8 @@ import json
 import jwt
 import pytest
 
-from davserver.services.sessions import ACCESS_SECONDS, REFRESH_SECONDS, Sessions, SigningKeys
+from davserver.services.sessions import ACCESS_SECONDS, REFRESH_SECONDS, Sessions
+from davserver.services.signing import Signer, SigningKeys
 from tests.support.rest import Rest
 
 
@@ -89,7 +90,7 @@ def test_a_changed_password_and_a_disabled_user_end_sessions_at_once(rest: Rest,
 @pytest.mark.parametrize("change", ["none", "other algorithm", "other key", "no key id", "other audience"])
 def test_an_access_token_of_another_making_is_refused(rest: Rest, ada: Rest, change: str) -> None:
     assert ada.token is not None
-    keys = rest.services.sessions._keys.keys
+    keys = rest.services.sessions._signer._keys.keys
     claims = jwt.decode(ada.token, options={"verify_signature": False})
     headers: dict[str, str] = {"kid": keys[0][0]}
     key, algorithm = keys[0][1], "HS256"
@@ -110,8 +111,8 @@ def test_an_access_token_of_another_making_is_refused(rest: Rest, ada: Rest, cha
 def test_keys_can_be_rotated(rest: Rest, ada: Rest) -> None:
     assert ada.token is not None
     assert ada.drive is not None
-    old = rest.services.sessions._keys.keys
+    old = rest.services.sessions._signer._keys.keys
     parts = (rest.services.database, rest.clock, bytes, b"secret")
     origin = ada.drive.principal.origin
-    both = Sessions(*parts, SigningKeys((("new", b"n" * 32), *old)))
+    both = Sessions(*parts, Signer(SigningKeys((("new", b"n" * 32), *old)), rest.clock))
     assert both.authenticate(ada.token, origin).name == ada.drive.principal.name

@@ -1,0 +1,65 @@
+"""Accounts from outside: registering, and setting a new password by a link."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from davserver.domain.errors import Conflict, RegistrationClosed, Unauthenticated
+from davserver.rest.context import services
+from davserver.rest.models import Answer, Given, moment
+from davserver.rest.noun import Access, Noun
+
+noun = Noun("accounts", "Register, and set a new password.")
+
+
+class Registration(Given):
+    """A new user."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    password: Annotated[str, Field(min_length=8, max_length=1024)]
+    email: Annotated[str | None, Field(max_length=254)] = None
+    invitation: Annotated[str | None, Field(max_length=2048, description="Where one is needed.")] = None
+
+
+class Registered(Answer):
+    """The account."""
+
+    id: int
+    name: str
+    created_at: datetime
+
+
+class NewPassword(Given):
+    """The token of a reset link, and the password from now on."""
+
+    token: Annotated[str, Field(max_length=2048)]
+    new_password: Annotated[str, Field(min_length=8, max_length=1024)]
+
+
+class Invitation(Answer):
+    """For one new user, for a week."""
+
+    invitation: str
+
+
+@noun.on(
+    "POST", "/accounts", gives=Registered, status=201, access=Access.PUBLIC,
+    errors=(Conflict, RegistrationClosed, Unauthenticated),
+)  # fmt: skip
+def register_account(body: Registration) -> Registered:
+    """Register. The setting `registration` says who may: nobody, who was invited, or anybody."""
+    made = services().resets.register(body.name, body.password, email=body.email, invitation=body.invitation)
+    return Registered(id=made.id, name=made.name, created_at=moment(made.created_at))
+
+
+@noun.on("POST", "/invitations", gives=Invitation, status=201, access=Access.ADMIN)
+def add_invitation() -> Invitation:
+    """Invite somebody."""
+    return Invitation(invitation=services().resets.invite())
+
+
+@noun.on("PUT", "/accounts/password", access=Access.PUBLIC, errors=(Unauthenticated,))
+def reset_password(body: NewPassword) -> None:
+    """Set a new password by the token of a reset link, once. All sessions end; device tokens stay."""
+    services().resets.reset(body.token, body.new_password)
