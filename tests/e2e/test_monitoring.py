@@ -54,6 +54,7 @@ def test_a_server_whose_database_is_gone_is_not_ready_but_alive(embedded: Deploy
         assert time.monotonic() < deadline
     assert page(server, "readyz").json()["parts"]["database"]["state"] == "failed"
     assert page(server, "healthz").status_code == 200
+    server.kill()  # it cannot end cleanly any more
 
 
 def test_figures_are_those_of_all_processes(deployment: Deployment) -> None:
