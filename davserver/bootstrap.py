@@ -27,6 +27,8 @@ from davserver.jobs.bell import Bell
 from davserver.jobs.queue import Queue
 from davserver.jobs.recurring import Recurring
 from davserver.jobs.runner import Runner
+from davserver.limiting.limiter import Limiter
+from davserver.limiting.shared import SharedStorage
 from davserver.scanning.base import Scanner
 from davserver.scanning.none import NoScanner
 from davserver.services.accounts import Accounts
@@ -50,6 +52,7 @@ from davserver.services.second_factor import SecondFactors
 from davserver.services.sessions import Sessions
 from davserver.services.signing import Signer, SigningKeys
 from davserver.services.statistics import Statistics
+from davserver.services.throttle import Throttle
 from davserver.services.trash import Trash
 from davserver.services.tree import Tree, TreeSettings
 from davserver.services.upkeep import PERIODS as UPKEEP_PERIODS
@@ -96,10 +99,13 @@ class Services:
     runner: Runner
     bell: Bell
     """Start it where work is to be done, or workers are to be told; it is closed with the rest."""
+    throttle: Throttle
+    limiter: Limiter
 
     def close(self) -> None:
         """Give back connections, files and threads."""
         self.bell.close()
+        self.limiter.close()
         with contextlib.suppress(Unavailable):
             self.keys.leave()
         self.store.close()
@@ -121,7 +127,9 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
     upkeep = Upkeep(database, store, clock)
     activity = Activity(database, clock, config.activity_retention * SECOND)
     scans = Scans(database, store, keyring, clock, open_scanner(config), _scan_settings(config))
-    links = Links(database, clock, random, _secret(config, random), hasher=PasswordHasher())
+    limiter = open_limiter(config)
+    throttle = Throttle(limiter, is_testing=config.testing)
+    links = Links(database, clock, random, _secret(config, random), hasher=PasswordHasher(), throttle=throttle)
     keys = Keys(database, keyring, clock, source=key_source(config))
     handlers = {**upkeep.handlers, **scans.handlers, **keys.handlers, **links.handlers, **activity.handlers}
     runner = Runner(queue, Recurring(database, clock, _PERIODS), handlers, also=keys.beat)
@@ -133,7 +141,7 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
         store=store,
         keyring=keyring,
         keys=keys,
-        accounts=open_accounts(config, database, clock=clock, random=random),
+        accounts=open_accounts(config, database, clock=clock, random=random, throttle=throttle),
         sessions=open_sessions(config, database, clock=clock, random=random),
         devices=open_devices(config, database, clock=clock, random=random),
         second_factors=open_second_factors(config, database, clock=clock, random=random),
@@ -151,6 +159,18 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
         queue=queue,
         runner=runner,
         bell=bell,
+        throttle=throttle,
+        limiter=limiter,
+    )
+
+
+def _content_settings(config: Config) -> ContentSettings:
+    return ContentSettings(
+        inline_limit=config.inline_limit,
+        segment_size=config.segment_size,
+        keep_replaced=KeepReplaced(config.replaced_retention * SECOND, config.replaced_count),
+        scans=config.clamav_host is not None,
+        held=_held(config),
     )
 
 
@@ -182,11 +202,16 @@ def open_database(config: Config) -> Database:
 
 
 def open_accounts(
-    config: Config, database: Database, *, clock: Clock = system_clock, random: Random = os.urandom
+    config: Config,
+    database: Database,
+    *,
+    clock: Clock = system_clock,
+    random: Random = os.urandom,
+    throttle: Throttle | None = None,
 ) -> Accounts:
     """The accounts alone."""
-    secret = _secret(config, random)
-    return Accounts(database, clock, secret, hasher=PasswordHasher(), default_quota=config.default_quota)
+    quota, secret = config.default_quota, _secret(config, random)
+    return Accounts(database, clock, secret, hasher=PasswordHasher(), default_quota=quota, throttle=throttle)
 
 
 def open_sessions(
@@ -250,18 +275,19 @@ def open_scanner(config: Config) -> Scanner:
     return ClamdScanner(config.clamav_host, config.clamav_port)
 
 
-def _content_settings(config: Config) -> ContentSettings:
-    return ContentSettings(
-        inline_limit=config.inline_limit,
-        segment_size=config.segment_size,
-        keep_replaced=KeepReplaced(config.replaced_retention * SECOND, config.replaced_count),
-        scans=config.clamav_host is not None,
-        held=_held(config),
-    )
-
-
 def _scan_settings(config: Config) -> ScanSettings:
     return ScanSettings(config.scan_max_size, config.scan_again_per_hour)
+
+
+def open_limiter(config: Config) -> Limiter:
+    """Where tries are counted: in Redis when it is set, else in a file that the processes of this machine share."""
+    if config.redis_url is not None:
+        return Limiter.over_redis(config.redis_url.reveal())
+    try:
+        return Limiter(SharedStorage(make_data_dir(config) / "limits"))
+    except OSError as error:
+        log.warning("limits are counted by each process alone: %s", error)
+        return Limiter()
 
 
 def _held(config: Config) -> frozenset[Verdict]:

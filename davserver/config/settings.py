@@ -230,6 +230,12 @@ class Config:
         "davserver",
         "What clients show beside the password field.",
     )
+    testing: bool = _setting(
+        kinds.boolean(),
+        False,  # noqa: FBT003 - the default, as for every setting
+        "Lifts the limits on signing in, resets and registering over REST; for tests, never for a server that others reach.",
+        env="TESTING",
+    )
     log_level: str = _setting(kinds.choice("debug", "info", "warning", "error"), "info", "The least that is logged.")
     log_format: str = _setting(
         kinds.choice("readable", "json"),

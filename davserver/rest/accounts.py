@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from davserver.domain.errors import Conflict, RegistrationClosed, Unauthenticated
-from davserver.rest.context import services
+from davserver.domain.errors import Conflict, RegistrationClosed, TooManyRequests, Unauthenticated
+from davserver.rest.context import address, services
 from davserver.rest.models import Answer, Given, moment
 from davserver.rest.noun import Access, Noun
 
@@ -45,10 +45,11 @@ class Invitation(Answer):
 
 @noun.on(
     "POST", "/accounts", gives=Registered, status=201, access=Access.PUBLIC,
-    errors=(Conflict, RegistrationClosed, Unauthenticated),
+    errors=(Conflict, RegistrationClosed, TooManyRequests, Unauthenticated),
 )  # fmt: skip
 def register_account(body: Registration) -> Registered:
     """Register. The setting `registration` says who may: nobody, who was invited, or anybody."""
+    services().throttle.register(address())
     made = services().resets.register(body.name, body.password, email=body.email, invitation=body.invitation)
     return Registered(id=made.id, name=made.name, created_at=moment(made.created_at))
 
@@ -59,7 +60,8 @@ def add_invitation() -> Invitation:
     return Invitation(invitation=services().resets.invite())
 
 
-@noun.on("PUT", "/accounts/password", access=Access.PUBLIC, errors=(Unauthenticated,))
+@noun.on("PUT", "/accounts/password", access=Access.PUBLIC, errors=(TooManyRequests, Unauthenticated))
 def reset_password(body: NewPassword) -> None:
     """Set a new password by the token of a reset link, once. All sessions end; device tokens stay."""
+    services().throttle.reset(address())
     services().resets.reset(body.token, body.new_password)

@@ -6,7 +6,7 @@ from typing import Annotated
 from flask import request
 from pydantic import Field
 
-from davserver.domain.errors import NotFound, SecondFactorNeeded, Unauthenticated
+from davserver.domain.errors import NotFound, SecondFactorNeeded, TooManyRequests, Unauthenticated
 from davserver.domain.principal import Door, Origin
 from davserver.rest.context import address, principal, services
 from davserver.rest.models import Answer, Given, moment
@@ -72,10 +72,16 @@ class Ended(Answer):
 
 
 @noun.on(
-    "POST", "/sessions", gives=TokenPair, status=201, access=Access.PUBLIC, errors=(Unauthenticated, SecondFactorNeeded)
+    "POST",
+    "/sessions",
+    gives=TokenPair,
+    status=201,
+    access=Access.PUBLIC,
+    errors=(Unauthenticated, SecondFactorNeeded, TooManyRequests),
 )
 def sign_in(body: SignIn) -> TokenPair:
-    """Sign in."""
+    """Sign in. Five tries a minute from one address."""
+    services().throttle.sign_in(address())
     known = services().accounts.authenticate(body.name, body.password, Origin(Door.REST, address()), asks_second=True)
     services().second_factors.check(known, body.code)
     agent = request.headers.get("User-Agent", "")

@@ -25,6 +25,7 @@ from davserver.services.activity import record_stranger
 from davserver.services.passwords import PasswordHasher
 from davserver.services.remembered import Seen
 from davserver.services.signins import SignIns
+from davserver.services.throttle import Throttle
 from davserver.services.tree import plant
 
 log = logging.getLogger(__name__)
@@ -94,7 +95,9 @@ class Accounts:
         *,
         hasher: PasswordHasher,
         default_quota: int | None = None,
+        throttle: Throttle | None = None,
     ) -> None:
+        """Without a `throttle` passwords may be guessed at without end: for what nobody reaches from outside."""
         self._database = database
         self._clock = clock
         self._hasher = hasher
@@ -102,11 +105,15 @@ class Accounts:
         self._cache = _Cache(secret)
         self.sign_ins = SignIns(database, clock)
         """What is to be told of those who come in by other ways than `authenticate`."""
+        self._throttle = throttle
 
     def authenticate(
         self, name: str, password: str, origin: Origin = UNKNOWN_ORIGIN, *, asks_second: bool = False
     ) -> Principal:
-        """Who signs in with this name and password. Raises `Unauthenticated`, equally slow for every reason of it.
+        """Who signs in with this name and password.
+
+        Raises `Unauthenticated`, equally slow for every reason of it, and `TooManyRequests` after too many wrong ones. A password
+        that was right a moment ago is not kept waiting by others' guesses.
 
         `asks_second`: the caller asks for the second factor too. Who does not, lets in nobody who has one.
         """
@@ -206,12 +213,17 @@ class Accounts:
         return principal
 
     def _verify(self, name: str, password: str, key: bytes, origin: Origin, asks_second: bool) -> Principal:
+        account = _sought(name)
+        if self._throttle is not None:
+            self._throttle.before_guess(account, origin.address)
         with self._database.read() as connection:
-            row = connection.execute(_BY_KEY, {"key": _sought(name)}).one_or_none()
+            row = connection.execute(_BY_KEY, {"key": account}).one_or_none()
         right = self._hasher.verify(password, None if row is None else row.password_hash)
         if row is None or not right or not _is_valid(row, row.credential_version, asks_second):
             if row is not None or "\\" not in name:  # after DOMAIN\\name, the door tries the name alone
                 self.sign_ins.bad(None if row is None else row.id, origin, _reason(row, right=right))
+            if self._throttle is not None:
+                self._throttle.wrong_guess(account, origin.address)
             raise Unauthenticated("The user name or the password is wrong.")
         self._renew_hash(row, password)
         expires_at = self._clock() + CACHE_SECONDS * SECOND

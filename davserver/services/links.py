@@ -27,6 +27,7 @@ from davserver.jobs.runner import Handler, Work
 from davserver.services.activity import record
 from davserver.services.lookup import places_of, resolve
 from davserver.services.passwords import PasswordHasher
+from davserver.services.throttle import Throttle
 
 EXPIRE_LINKS: Final = "expire_links"
 PERIODS: Final[Mapping[str, Micros]] = {EXPIRE_LINKS: HOUR}
@@ -78,13 +79,21 @@ class Links:
     """Use cases on links. `secret` keys the hashes of visitors and the tickets."""
 
     def __init__(
-        self, database: Database, clock: Clock, random: Random, secret: bytes, *, hasher: PasswordHasher
+        self,
+        database: Database,
+        clock: Clock,
+        random: Random,
+        secret: bytes,
+        *,
+        hasher: PasswordHasher,
+        throttle: Throttle,
     ) -> None:
         self._database = database
         self._clock = clock
         self._random = random
         self._secret = hmac.digest(secret, b"davserver links", hashlib.sha256)
         self._hasher = hasher
+        self._throttle = throttle
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -147,7 +156,11 @@ class Links:
             record(unit, principal, Action.LINK_REVOKED, self._clock(), link.path, detail=link.name)
 
     def open(self, token: str, visitor: Visitor) -> OpenedLink:
-        """What a token leads to. Raises `LinkOver`, and `LinkPasswordNeeded` while the password is not shown."""
+        """What a token leads to.
+
+        Raises `LinkOver`, `LinkPasswordNeeded` while the password is not shown, and `TooManyRequests`.
+        """
+        self._throttle.link(visitor.origin.address)
         now = self._clock()
         with self._database.read() as connection:
             row = _find_open(connection, token, now)
@@ -224,7 +237,13 @@ class Links:
                 expected = self._sign(row, int(until) * SECOND)
                 if hmac.compare_digest(expected.encode(), visitor.ticket.encode("utf-8", "surrogatepass")):
                     return True
-        return visitor.password is not None and self._hasher.verify(visitor.password, row.password_hash)
+        if visitor.password is None:
+            return False
+        self._throttle.before_link_password(str(row.id), visitor.origin.address)
+        if self._hasher.verify(visitor.password, row.password_hash):
+            return True
+        self._throttle.wrong_link_password(str(row.id), visitor.origin.address)
+        return False
 
     def _sign(self, row: Any, until: Micros) -> str:
         # The hash of the password is part of it: another password, or another link of the same number, voids it.

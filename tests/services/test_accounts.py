@@ -319,10 +319,10 @@ def test_an_unknown_name_takes_as_long_as_a_wrong_password(database: Database, c
     def shortest(name: str) -> float:
         times = []
         for _ in range(5):
-            began = time.perf_counter()
+            began = time.process_time()  # work, not the machine's load
             with pytest.raises(Unauthenticated):
                 accounts.authenticate(name, "wrong password")
-            times.append(time.perf_counter() - began)
+            times.append(time.process_time() - began)
         return min(times)
 
     known, unknown = shortest("ada"), shortest("bob")

@@ -17,14 +17,17 @@ from davserver.domain.errors import (
     LinkOver,
     LinkPasswordNeeded,
     NotFound,
+    TooManyRequests,
 )
 from davserver.domain.principal import Door, Origin, Principal
 from davserver.jobs.queue import Job
 from davserver.jobs.runner import Work
+from davserver.limiting.limiter import Limiter
 from davserver.services import archives as archives_module
 from davserver.services.archives import NOTE, Archives
 from davserver.services.links import EXPIRE_LINKS, Links, LinkWish, Visitor
 from davserver.services.passwords import PasswordHasher
+from davserver.services.throttle import LINK, LINK_PASSWORD, Throttle
 from davserver.stores.base import blob_key
 from tests.support.core import PASSWORD, Core, path, statements
 from tests.support.upkeep import helpers_of
@@ -35,7 +38,14 @@ ELSEWHERE = Visitor(Origin(Door.LINK, "192.0.2.2"), "curl/8")
 
 @pytest.fixture
 def links(core: Core) -> Links:
-    return Links(core.database, core.clock, core.random, b"secret", hasher=PasswordHasher(memory_kib=8, rounds=1))
+    return Links(
+        core.database,
+        core.clock,
+        core.random,
+        b"secret",
+        hasher=PasswordHasher(memory_kib=8, rounds=1),
+        throttle=Throttle(Limiter()),
+    )
 
 
 @pytest.fixture
@@ -342,3 +352,27 @@ def test_a_file_that_goes_meanwhile_is_left_out_and_told(core: Core, alice: Prin
     archive = unzipped(pieces)
     assert archive.namelist() == ["a/", f"a/{NOTE}"]
     assert "a/f: it was removed meanwhile." in archive.read(f"a/{NOTE}").decode()
+
+
+def test_a_link_s_password_cannot_be_guessed_at_without_end(core: Core, alice: Principal, links: Links) -> None:
+    core.put(alice, "/f", b"x")
+    made = links.create(alice, path("/f"), LinkWish(password=PASSWORD))
+    ticket = links.ticket(made.token, with_password(PASSWORD))
+    for number in range(LINK_PASSWORD.amount):
+        with pytest.raises(LinkPasswordNeeded):
+            links.open(made.token, with_password(f"guess {number}"))
+    with pytest.raises(TooManyRequests):
+        links.open(made.token, with_password(PASSWORD))
+    links.open(made.token, Visitor(HERE.origin, ticket=ticket))
+    links.open(made.token, Visitor(ELSEWHERE.origin, password=PASSWORD))
+
+
+def test_one_address_cannot_knock_at_links_without_end(core: Core, alice: Principal, links: Links) -> None:
+    core.put(alice, "/f", b"x")
+    made = links.create(alice, path("/f"), LinkWish())
+    for _ in range(LINK.amount):
+        with pytest.raises(LinkOver):
+            links.open("a" * 64, HERE)
+    with pytest.raises(TooManyRequests):
+        links.open(made.token, HERE)
+    links.open(made.token, ELSEWHERE)

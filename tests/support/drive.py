@@ -232,7 +232,7 @@ def call(app: WsgiApp, environ: dict[str, Any], method: str) -> Response:
 
 def open_services(folder: Path, clock: MovableClock, **settings: Any) -> Services:
     """Services over a new SQLite database and folder. Passwords are hashed with the least effort that argon2 has."""
-    services = build(Config(data_dir=folder, **settings), clock=clock)
+    services = build(Config(data_dir=folder, testing=True, **settings), clock=clock)
     upgrade(services.config.database.reveal())
     hasher = PasswordHasher(memory_kib=8, rounds=1)
     return replace(services, accounts=Accounts(services.database, clock, secrets.token_bytes(32), hasher=hasher))

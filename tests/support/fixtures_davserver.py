@@ -17,7 +17,7 @@ from tests.support.databases import Databases, database_kinds
 from tests.support.davserver import Deployment, ServerProcess, User
 from tests.support.seaweed import S3Server
 
-COMMON = {"DAVSERVER_HOST": "127.0.0.1", "DAVSERVER_PORT": "0", "DAVSERVER_PROCESSES": "2"}
+COMMON = {"DAVSERVER_HOST": "127.0.0.1", "DAVSERVER_PORT": "0", "DAVSERVER_PROCESSES": "2", "TESTING": "1"}
 
 
 def deployment_kinds() -> tuple[str, ...]:
