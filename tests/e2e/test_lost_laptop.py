@@ -62,6 +62,7 @@ def test_the_token_of_a_lost_laptop_is_revoked_while_it_uploads(deployment: Depl
     for _ in range(6):  # whichever process answers
         assert ask(server, "GET", "/dav/big", **laptop)[0] == 401
 
+    assert ask(server, "MKCOL", "/dav/photos", **own)[0] == 201
     printed = deployment.run("token", "add", user.name, "camera", "--prefix", "/photos", "--read-only").stdout
     camera = {"Authorization": basic(user, printed.split()[-1])}
     assert ask(server, "PUT", "/dav/photos/x", b"x", **camera)[0] == 403
