@@ -38,11 +38,14 @@ from davserver.services.archives import Archives
 from davserver.services.attaching import KeepReplaced
 from davserver.services.content import Content, ContentSettings
 from davserver.services.devices import Devices
+from davserver.services.folders import Folders
 from davserver.services.keys import Keys
 from davserver.services.links import PERIODS as LINK_PERIODS
 from davserver.services.links import Links
 from davserver.services.locks import Locks
 from davserver.services.passwords import PasswordHasher
+from davserver.services.previews import PERIODS as PREVIEW_PERIODS
+from davserver.services.previews import Previews
 from davserver.services.properties import Properties
 from davserver.services.quarantine import Quarantine
 from davserver.services.resets import Resets
@@ -67,7 +70,7 @@ Random = Callable[[int], bytes]
 TELL_SECONDS: Final = 20.0
 """Between two messages to workers that do not come, because they or Redis are away."""
 
-_PERIODS: Final = {**UPKEEP_PERIODS, **SCAN_PERIODS, **LINK_PERIODS, **ACTIVITY_PERIODS}
+_PERIODS: Final = {**UPKEEP_PERIODS, **SCAN_PERIODS, **LINK_PERIODS, **ACTIVITY_PERIODS, **PREVIEW_PERIODS}
 _SECRET: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -92,6 +95,8 @@ class Services:
     trash: Trash
     links: Links
     archives: Archives
+    previews: Previews
+    folders: Folders
     quarantine: Quarantine
     activity: Activity
     statistics: Statistics
@@ -122,16 +127,17 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
     database = open_database(config)
     content = Content(database, store, keyring, clock, random, _content_settings(config))
     tree_settings = TreeSettings(config.trash_retention * SECOND, config.max_depth)
-    tree = Tree(database, clock, tree_settings, store.free_bytes)
-    queue = Queue(database, clock, random)
+    tree, queue = Tree(database, clock, tree_settings, store.free_bytes), Queue(database, clock, random)
     upkeep = Upkeep(database, store, clock)
     activity = Activity(database, clock, config.activity_retention * SECOND)
     scans = Scans(database, store, keyring, clock, open_scanner(config), _scan_settings(config))
     limiter = open_limiter(config)
     throttle = Throttle(limiter, is_testing=config.testing)
     links = Links(database, clock, random, _secret(config, random), hasher=PasswordHasher(), throttle=throttle)
+    previews = Previews(database, store, keyring, clock, random, content, _content_settings(config))
     keys = Keys(database, keyring, clock, source=key_source(config))
-    handlers = {**upkeep.handlers, **scans.handlers, **keys.handlers, **links.handlers, **activity.handlers}
+    workers = (upkeep, scans, keys, links, activity, previews)
+    handlers = {kind: do for one in workers for kind, do in one.handlers.items()}
     runner = Runner(queue, Recurring(database, clock, _PERIODS), handlers, also=keys.beat)
     bell = _bell(config, queue, runner)
     database.ring_with(bell.ring)
@@ -153,6 +159,8 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
         trash=Trash(database, clock, tree, tree_settings),
         links=links,
         archives=Archives(database, content),
+        previews=previews,
+        folders=Folders(database),
         quarantine=Quarantine(database, clock),
         activity=activity,
         statistics=Statistics(database, clock),

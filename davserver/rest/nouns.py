@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from davserver.rest import accounts, activity, devices, me, sessions, statistics
+from davserver.rest import accounts, activity, devices, files, links, me, sessions, statistics, trash
 from davserver.rest.noun import Noun
 
 NOUNS: Final[Sequence[Noun]] = (
@@ -13,4 +13,7 @@ NOUNS: Final[Sequence[Noun]] = (
     devices.noun,
     activity.noun,
     statistics.noun,
+    files.noun,
+    trash.noun,
+    links.noun,
 )

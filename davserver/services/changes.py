@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
-from davserver.db.rows import TRASH_ID, BlobRow, ResourceRow, RevisionRow, TrashEntryRow, TreeRow, UserRow
+from davserver.db.rows import TRASH_ID, BlobRow, PreviewRow, ResourceRow, RevisionRow, TrashEntryRow, TreeRow, UserRow
 from davserver.db.statements import Statement
 from davserver.db.units import Unit
 from davserver.domain.clock import Micros
@@ -262,7 +262,7 @@ def _numbered(name: str, number: int) -> str:
 def release_revisions(change: Change, revision_ids: Collection[int]) -> None:
     """Remove those of the revisions that no resource refers to any more, and their blobs. The caller settles the quota."""
     connection = change.unit.connection
-    blob_ids = connection.execute(
+    gone = connection.execute(
         delete(RevisionRow)
         .where(
             RevisionRow.owner_id == change.owner_id,
@@ -271,18 +271,36 @@ def release_revisions(change: Change, revision_ids: Collection[int]) -> None:
             .where(ResourceRow.owner_id == change.owner_id, ResourceRow.revision_id == RevisionRow.id)
             .exists(),
         )
-        .returning(RevisionRow.blob_id)
-    ).scalars()
+        .returning(RevisionRow.id, RevisionRow.blob_id)
+    ).all()
+    if gone:
+        remove_previews(change.unit, change.owner_id, [row.id for row in gone], change.now)
     removed = connection.execute(
         delete(BlobRow)
         .where(
-            BlobRow.id.in_(list(blob_ids)),
+            BlobRow.id.in_([row.blob_id for row in gone]),
             ~select(RevisionRow.id).where(RevisionRow.blob_id == BlobRow.id).exists(),
         )
         # Not `sealed IS NULL`: SQLite 3.40 says 0 to that in a RETURNING, whatever the row held.
         .returning(BlobRow.id, func.length(BlobRow.sealed).label("kept_here"))
     )
     enqueue_removal(change.unit, [row.id for row in removed if row.kept_here is None], change.now)
+
+
+def remove_previews(unit: Unit, owner_id: int, revision_ids: Sequence[int], now: Micros) -> None:
+    """Remove the previews of revisions that are gone, and what is sealed of them."""
+    connection = unit.connection
+    own = (PreviewRow.owner_id == owner_id) & PreviewRow.revision_id.in_(revision_ids)
+    gone = connection.execute(delete(PreviewRow).where(own).returning(PreviewRow.blob_id)).scalars().all()
+    blob_ids = [blob_id for blob_id in gone if blob_id is not None]
+    if not blob_ids:
+        return
+    removed = connection.execute(
+        delete(BlobRow)
+        .where(BlobRow.id.in_(blob_ids))
+        .returning(BlobRow.id, func.length(BlobRow.sealed).label("kept_here"))
+    ).all()
+    enqueue_removal(unit, [row.id for row in removed if row.kept_here is None], now)
 
 
 def enqueue_removal(unit: Unit, blob_ids: Sequence[str], now: Micros) -> None:

@@ -252,10 +252,11 @@ class Links:
 
 
 def _check_may_share(principal: Principal, path: ResourcePath | None) -> None:
-    if principal.read_only:
-        raise Forbidden("This token may change nothing.")
-    if principal.prefix is not None and (path is None or not path.is_within(principal.prefix)):
-        raise NotFound
+    principal.check_write()
+    if path is not None:
+        principal.check_reach(path)
+    elif principal.prefix is not None:
+        raise NotFound("There is no such link.")
 
 
 def _hash_of(token: str) -> str:

@@ -37,7 +37,8 @@ _HASHES: Final = {"SHA1": "sha1", "MD5": "md5", "SHA256": "sha256", "SHA512": "s
 
 _BLOBS: Final = text(
     "SELECT b.id, b.owner_id, b.size, b.sealed_size, b.segment_size, b.key_id, b.wrapped_key, b.header, b.sealed,"
-    " EXISTS (SELECT 1 FROM revision v WHERE v.blob_id = b.id) AS is_used,"
+    " EXISTS (SELECT 1 FROM revision v WHERE v.blob_id = b.id)"
+    " OR EXISTS (SELECT 1 FROM preview p WHERE p.blob_id = b.id AND p.owner_id = b.owner_id) AS is_used,"
     " (SELECT max(v.checksums) FROM revision v WHERE v.blob_id = b.id) AS checksums"
     " FROM blob b WHERE b.id > :after AND b.id < :stop ORDER BY b.id LIMIT :page"
 )
@@ -147,7 +148,7 @@ class BlobCheck:
         except KeyRingError as error:
             yield Kind.KEY_MISSING, str(error)
         if not row.is_used:
-            yield Kind.BLOB_UNUSED, "no revision refers to it"
+            yield Kind.BLOB_UNUSED, "no revision and no preview refers to it"
 
     def _open(self, blob: SealedBlob, checksums: str) -> tuple[Kind, str] | None:
         """Open every segment, and compare the checksum that the client sent, if it did."""

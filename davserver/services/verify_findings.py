@@ -30,6 +30,8 @@ class Kind(StrEnum):
     """No resource refers to it. Nothing is lost but room."""
     REVISION_IMPOSSIBLE = "revision impossible"
     """It has no blob, or another size than its blob."""
+    PREVIEW_LOST = "preview of nothing"
+    """Its revision is gone. Nothing is lost but room, and upkeep removes it."""
     TREE_BROKEN = "tree broken"
     """The tree's row, its root or its trash are missing or out of place."""
     UNREACHABLE = "resource unreachable"

@@ -65,6 +65,10 @@ _BAD_UPLOAD: Final = text(
     "SELECT u.blob_id, 'it reserves less than nothing, or its bytes are attached' FROM upload u WHERE u.owner_id = :owner"
     " AND (u.reserved_bytes < 0 OR EXISTS (SELECT 1 FROM blob b WHERE b.id = u.blob_id)) LIMIT :most"
 )
+_PREVIEW_OF_NOTHING: Final = text(
+    "SELECT p.revision_id, 'its revision is gone' FROM preview p WHERE p.owner_id = :owner AND NOT EXISTS"
+    " (SELECT 1 FROM revision v WHERE v.owner_id = p.owner_id AND v.id = p.revision_id) LIMIT :most"
+)
 _PLAIN: Final[Iterable[tuple[Kind, str, TextClause]]] = (
     (Kind.UNREACHABLE, "resource", _UNREACHABLE),
     (Kind.RESOURCE_IMPOSSIBLE, "resource", _IN_A_FILE),
@@ -74,6 +78,7 @@ _PLAIN: Final[Iterable[tuple[Kind, str, TextClause]]] = (
     (Kind.REVISION_IMPOSSIBLE, "revision", _REVISION_AND_BLOB),
     (Kind.PROPERTY_LOST, "resource", _PROPERTY_OF_NOTHING),
     (Kind.UPLOAD_IMPOSSIBLE, "upload", _BAD_UPLOAD),
+    (Kind.PREVIEW_LOST, "preview of revision", _PREVIEW_OF_NOTHING),
 )
 """Each finds the ids of what is wrong, and what is wrong with it."""
 

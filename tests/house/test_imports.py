@@ -19,6 +19,8 @@ ONE_DOOR = {
     "minio": ("davserver.stores",),
     "limits": ("davserver.limiting",),
     "pyclamd": ("davserver.scanning",),
+    "PIL": ("davserver.previewing",),
+    "pypdfium2": ("davserver.previewing",),
     "cryptography": ("davserver.crypto",),
     "pyotp": ("davserver.services.second_factor",),
     "jwt": ("davserver.services.signing",),

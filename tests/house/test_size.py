@@ -7,7 +7,9 @@ from tests.support.source import modules
 LONGEST_FUNCTION = 50
 LONGEST_FILE = 400
 
-LONG_FUNCTIONS: dict[str, str] = {}
+LONG_FUNCTIONS: dict[str, str] = {
+    "davserver/bootstrap.py:build": "a line for each service, in the order in which they need one another"
+}
 """`davserver/x.py:name` of each function over 50 lines, and why it is one."""
 
 LONG_FILES: dict[str, str] = {

@@ -172,7 +172,7 @@ def test_a_limited_token_shares_only_what_it_may_change(core: Core, alice: Princ
         links.create(Principal(alice.user_id, "alice", read_only=True), path("/a"), LinkWish())
     limited = Principal(alice.user_id, "alice", prefix=path("/a"))
     links.create(limited, path("/a"), LinkWish())
-    with pytest.raises(NotFound):
+    with pytest.raises(Forbidden):
         links.create(limited, path("/b"), LinkWish())
 
 
