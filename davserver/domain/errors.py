@@ -244,8 +244,10 @@ class InvalidInput(DavserverError):
 
     code, status, summary = "invalid_input", 422, "The input does not fit: see errors."
 
-    def __init__(self, detail: str = "", *, fields: tuple[tuple[str, str], ...] = ()) -> None:
-        super().__init__(detail)
+    def __init__(
+        self, detail: str = "", *, fields: tuple[tuple[str, str], ...] = (), hrefs: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(detail, hrefs=hrefs)
         self.fields = fields
 
 
@@ -278,9 +280,10 @@ class TooManyRequests(DavserverError):
     """Tried too often (RFC 6585 section 4); allowed again after `retry_after` seconds."""
 
     code, status, summary = "too_many_requests", 429, "This was tried too often; wait a little."
+    retry_after = 60
 
-    def __init__(self, retry_after: int = 60) -> None:
-        super().__init__(f"This was tried too often; try again in {retry_after} s.")
+    def __init__(self, retry_after: int = 60, *, hrefs: tuple[str, ...] = ()) -> None:
+        super().__init__(f"This was tried too often; try again in {retry_after} s.", hrefs=hrefs)
         self.retry_after = retry_after
 
 

@@ -229,7 +229,7 @@ def test_with_clamd_away_the_scan_waits_and_is_done_when_it_is_back(opened: Open
     drive.put("/a", EICAR)
     for _ in range(30):  # more often than what fails is tried
         drive.look()
-        drive.clock.advance(700)
+        drive.clock.advance(800)  # longer than any pause between two tries
     [job] = drive.jobs()
     assert job.state == "waiting"
     assert "does not answer" in job.last_error
