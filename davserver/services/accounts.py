@@ -223,7 +223,7 @@ class Accounts:
             if row is not None or "\\" not in name:  # after DOMAIN\\name, the door tries the name alone
                 self.sign_ins.bad(None if row is None else row.id, origin, _reason(row, right=right))
             if self._throttle is not None:
-                self._throttle.wrong_guess(account, origin.address)
+                self._throttle.wrong_guess(account, origin.address, key.hex())
             raise Unauthenticated("The user name or the password is wrong.")
         self._renew_hash(row, password)
         expires_at = self._clock() + CACHE_SECONDS * SECOND

@@ -23,6 +23,9 @@ GUESS_ADDRESS: Final = Rule("guess-address", 60, 60)
 GUESS_ACCOUNT: Final = Rule("guess-account", 200, 600)
 """Wrong passwords for one account, from wherever they come."""
 
+SAME_GUESS: Final = Rule("same-guess", 1, 60)
+"""The same wrong password again is a device that was not told of a new one, not somebody who guesses."""
+
 _NOBODY: Final = "-"
 """The address of what has none."""
 
@@ -69,9 +72,9 @@ class Throttle:
             self._wait(GUESS_ADDRESS, address)
             self._wait(GUESS_ACCOUNT, account)
 
-    def wrong_guess(self, account: str, address: str | None) -> None:
-        """Count a wrong password."""
-        if address is not None:
+    def wrong_guess(self, account: str, address: str | None, guess: str) -> None:
+        """Count a wrong password; `guess` tells it from others and gives nothing of it away (a keyed hash)."""
+        if address is not None and not self._limiter.hit(SAME_GUESS, account, address, guess):
             self._limiter.hit(GUESS, account, address)
             self._limiter.hit(GUESS_ADDRESS, address)
             self._limiter.hit(GUESS_ACCOUNT, account)
