@@ -3,8 +3,9 @@
 import argparse
 from datetime import UTC, datetime
 
-from davserver.bootstrap import Services, build, migrate
+from davserver.bootstrap import Services
 from davserver.cli import say
+from davserver.cli.opened import opened
 from davserver.cli.tables import print_table
 from davserver.config import Config
 from davserver.domain.activity import Action, ActivityEntry, ActivityFilter
@@ -21,12 +22,8 @@ def run(options: argparse.Namespace, config: Config) -> int:
         door=None if options.door is None else Door(options.door),
         audit_only=options.audit,
     )
-    services = build(config)
-    try:
-        migrate(config, services.database)
+    with opened(config) as services:
         entries = _entries(services, options, wanted)
-    finally:
-        services.close()
     if not entries:
         say("Nothing of that kind is in the log.")
         return 0

@@ -7,8 +7,9 @@ import threading
 from datetime import UTC, datetime
 from typing import Final
 
-from davserver.bootstrap import Services, build, migrate
+from davserver.bootstrap import Services
 from davserver.cli import logs, say
+from davserver.cli.opened import opened, run_one
 from davserver.cli.tables import print_table
 from davserver.config import Config
 from davserver.config.reading import CONFIG_VARIABLE
@@ -20,12 +21,7 @@ from davserver.jobs.queue import ShownJob
 
 def run(options: argparse.Namespace, config: Config) -> int:
     """Run the command that the options name."""
-    services = build(config)
-    try:
-        migrate(config, services.database)
-        return _COMMANDS[options.name_of_command](options, services)
-    finally:
-        services.close()
+    return run_one(_COMMANDS, options, config)
 
 
 def _list(_: argparse.Namespace, services: Services) -> int:
@@ -71,12 +67,8 @@ def worker(options: argparse.Namespace, config: Config) -> int:
         from tasks.worker import run as run_celery  # noqa: PLC0415 - it reads what was just set
 
         return run_celery(with_beat=options.beat, processes=options.processes)
-    services = build(config)
-    try:
-        migrate(config, services.database)
+    with opened(config) as services:
         _work_alone(services)
-    finally:
-        services.close()
     return 0
 
 

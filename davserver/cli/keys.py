@@ -11,9 +11,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-from davserver.bootstrap import Services, build, check, key_file, migrate
+from davserver.bootstrap import Services, check, key_file
 from davserver.cli import EXIT_FAILED, say
 from davserver.cli.failures import CannotServe
+from davserver.cli.opened import run_one
 from davserver.cli.tables import print_table
 from davserver.config import Config
 from davserver.crypto import keyfile
@@ -25,12 +26,7 @@ from davserver.services.keys import REWRAP, not_yet
 
 def run(options: argparse.Namespace, config: Config) -> int:
     """Run the command that the options name."""
-    services = build(config)
-    try:
-        migrate(config, services.database)
-        return _COMMANDS[options.name_of_command](options, services)
-    finally:
-        services.close()
+    return run_one(_COMMANDS, options, config)
 
 
 def _list(_: argparse.Namespace, services: Services) -> int:

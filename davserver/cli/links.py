@@ -5,15 +5,16 @@ import sys
 from datetime import UTC, datetime
 from typing import Final
 
-from davserver.bootstrap import Services, build, migrate
+from davserver.bootstrap import Services
 from davserver.cli import say
+from davserver.cli.opened import named, opened
 from davserver.cli.tables import print_table
 from davserver.config import Config
 from davserver.domain.clock import SECOND, Micros, system_clock
 from davserver.domain.errors import BadRequest
 from davserver.domain.link import Link
 from davserver.domain.paths import ResourcePath
-from davserver.domain.principal import Door, Origin, Principal
+from davserver.domain.principal import Principal
 from davserver.services.links import LinkWish
 
 _PAGE: Final = 500
@@ -21,14 +22,8 @@ _PAGE: Final = 500
 
 def run(options: argparse.Namespace, config: Config) -> int:
     """Run the command that the options name."""
-    services = build(config)
-    try:
-        migrate(config, services.database)
-        user = services.accounts.find(options.user)
-        who = Principal(user.id, user.name, user.is_admin, origin=Origin(Door.CLI))
-        return _COMMANDS[options.name_of_command](options, services, who)
-    finally:
-        services.close()
+    with opened(config) as services:
+        return _COMMANDS[options.name_of_command](options, services, named(services, options.user))
 
 
 def _add(options: argparse.Namespace, services: Services, who: Principal) -> int:

@@ -4,27 +4,22 @@ import argparse
 from datetime import UTC, datetime
 from typing import Final
 
-from davserver.bootstrap import Services, build, migrate, open_scanner
+from davserver.bootstrap import Services, open_scanner
 from davserver.cli import say
+from davserver.cli.opened import named, run_one
 from davserver.cli.tables import print_table
 from davserver.config import Config
 from davserver.config.kinds import show_size
 from davserver.domain.clock import SECOND
 from davserver.domain.errors import ScannerUnavailable
 from davserver.domain.paths import ResourcePath
-from davserver.domain.principal import Door, Origin, Principal
 from davserver.domain.verdict import Verdict
 from davserver.services.quarantine import Found
 
 
 def run(options: argparse.Namespace, config: Config) -> int:
     """Run the command that the options name."""
-    services = build(config)
-    try:
-        migrate(config, services.database)
-        return _COMMANDS[options.name_of_command](options, services)
-    finally:
-        services.close()
+    return run_one(_COMMANDS, options, config)
 
 
 def _status(_: argparse.Namespace, services: Services) -> int:
@@ -54,25 +49,20 @@ def _row(found: Found) -> tuple[str, ...]:
 
 
 def _release(options: argparse.Namespace, services: Services) -> int:
-    signature = services.quarantine.release(_user(options, services), _path(options.path))
+    signature = services.quarantine.release(named(services, options.user), _path(options.path))
     say(f"{options.path} can be read again, its copies too, in spite of {signature}.")
     return 0
 
 
 def _rescan(options: argparse.Namespace, services: Services) -> int:
     if options.path is not None:
-        services.quarantine.scan_again(_user(options, services), _path(options.path))
+        services.quarantine.scan_again(named(services, options.user), _path(options.path))
         say(f"{options.path} is scanned again as soon as somebody is free.")
         return 0
-    who = None if options.user is None else _user(options, services)
+    who = None if options.user is None else named(services, options.user)
     count = services.quarantine.scan_all_again(who)
     say(f"{count} {'content is' if count == 1 else 'contents are'} scanned again in the background.")
     return 0
-
-
-def _user(options: argparse.Namespace, services: Services) -> Principal:
-    user = services.accounts.find(options.user)
-    return Principal(user.id, user.name, user.is_admin, origin=Origin(Door.CLI))
 
 
 def _path(text: str) -> ResourcePath:

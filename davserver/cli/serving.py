@@ -1,5 +1,6 @@
 """``davserver serve``: prepare, listen, and tell how to get in."""
 
+import argparse
 import getpass
 from typing import Final
 
@@ -18,7 +19,7 @@ from davserver.wsgi import make_app
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - compared, not bound
 
 
-def serve(config: Config) -> int:
+def serve(_: argparse.Namespace, config: Config) -> int:
     """Serve until SIGTERM or SIGINT; returns 0 after a clean end. Raises `ConfigError`, `DavserverError`."""
     # Prepared here, so that what is wrong is said once and in one line; each process makes services of its own.
     bootstrap.start(config).close()

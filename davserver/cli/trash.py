@@ -4,29 +4,23 @@ import argparse
 from datetime import UTC, datetime
 from typing import Final
 
-from davserver.bootstrap import Services, build, migrate
+from davserver.bootstrap import Services
 from davserver.cli import say
+from davserver.cli.opened import named, opened
 from davserver.cli.tables import print_table
 from davserver.config import Config
 from davserver.config.kinds import show_duration, show_size
 from davserver.domain.clock import SECOND, Micros
 from davserver.domain.paths import ResourcePath
-from davserver.domain.principal import Door, Origin, Principal
+from davserver.domain.principal import Principal
 from davserver.domain.trash import TrashEntry
 from davserver.services.trash import TRASH, TrashPreferences
 
 
 def run(options: argparse.Namespace, config: Config) -> int:
     """Run the command that the options name."""
-    services = build(config)
-    try:
-        migrate(config, services.database)
-        user = services.accounts.find(options.user)
-        return _COMMANDS[options.name_of_command](
-            options, services, Principal(user.id, user.name, user.is_admin, origin=Origin(Door.CLI))
-        )
-    finally:
-        services.close()
+    with opened(config) as services:
+        return _COMMANDS[options.name_of_command](options, services, named(services, options.user))
 
 
 def _list(_: argparse.Namespace, services: Services, who: Principal) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from davserver.cli import build_parser
+from davserver.cli.parser import build_parser
 from davserver.config import SETTINGS, load
 from tests.support.davserver import Deployment
 from tests.support.source import ROOT

@@ -66,7 +66,7 @@ def commands(parser: argparse.ArgumentParser, before: tuple[str, ...] = ()) -> I
 
 
 def test_every_command_is_documented() -> None:
-    from davserver.cli import build_parser
+    from davserver.cli.parser import build_parser
 
     told = documents()
     missing = [" ".join(words) for words in commands(build_parser()) if f"davserver {' '.join(words)}" not in told]

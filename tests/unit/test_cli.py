@@ -5,13 +5,15 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from davserver.bootstrap import known_revisions, open_accounts, open_database
-from davserver.cli import build_parser, main
+from davserver.cli import main
 from davserver.cli.logs import JsonFormatter, ReadableFormatter
+from davserver.cli.parser import build_parser
 from davserver.cli.serving import address_of, http_config, welcome
 from davserver.cli.users import random_password
 from davserver.config import Config, load
@@ -80,6 +82,10 @@ def test_every_command_explains_itself_with_an_example(run: Run, words: tuple[st
 @pytest.mark.parametrize("words", [(), ("user",), ("config",)])
 def test_help_is_everywhere(run: Run, words: tuple[str, ...]) -> None:
     assert run(*words, "--help")[0] == 0
+
+
+def test_the_release_is_told(run: Run) -> None:
+    assert run("--version") == (0, f"davserver {version('davserver')}\n", "")
 
 
 @pytest.mark.parametrize(
