@@ -1,6 +1,7 @@
 """The options of all commands: parsing only, and quick. What a command needs is loaded when it runs."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from davserver.cli.parser.adding import add_group
@@ -37,4 +38,5 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from importlib.metadata import version  # noqa: PLC0415 - no other command needs it
 
-        parser.exit(message=f"davserver {version('davserver')}\n")
+        sys.stdout.write(f"davserver {version('davserver')}\n")
+        parser.exit()
