@@ -30,6 +30,7 @@ from davserver.services.activity import PERIODS as ACTIVITY_PERIODS
 from davserver.services.activity import Activity
 from davserver.services.archives import Archives
 from davserver.services.attaching import KeepReplaced
+from davserver.services.background import BackgroundWork
 from davserver.services.content import Content, ContentSettings
 from davserver.services.devices import Devices
 from davserver.services.folders import Folders
@@ -53,6 +54,7 @@ from davserver.services.trash import Trash
 from davserver.services.tree import Tree, TreeSettings
 from davserver.services.upkeep import PERIODS as UPKEEP_PERIODS
 from davserver.services.upkeep import Upkeep
+from davserver.services.users import Users
 from davserver.stores.base import Store
 
 __all__ = [
@@ -106,6 +108,8 @@ class Services:
     previews: Previews
     folders: Folders
     quarantine: Quarantine
+    users: Users
+    background: BackgroundWork
     activity: Activity
     statistics: Statistics
     queue: Queue
@@ -169,7 +173,9 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
         archives=Archives(database, content),
         previews=previews,
         folders=Folders(database),
-        quarantine=Quarantine(database, clock),
+        quarantine=Quarantine(database, clock, config.trash_retention * SECOND),
+        users=Users(database, clock),
+        background=BackgroundWork(database, clock),
         activity=activity,
         statistics=Statistics(database, clock),
         queue=queue,

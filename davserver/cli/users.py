@@ -12,11 +12,12 @@ from davserver.bootstrap import migrate, open_accounts, open_database, open_rese
 from davserver.cli import say
 from davserver.config import Config
 from davserver.config.kinds import show_size
-from davserver.domain.clock import SECOND
+from davserver.domain.clock import SECOND, system_clock
 from davserver.domain.errors import BadRequest
 from davserver.domain.principal import Door, Origin
 from davserver.services.accounts import Accounts, User, check_user_name
 from davserver.services.resets import INVITATION_SECONDS, RESET_SECONDS, Resets
+from davserver.services.users import UserChanges, Users
 
 _READABLE: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 """Letters and digits that nobody takes for one another."""
@@ -33,6 +34,8 @@ def run(options: argparse.Namespace, config: Config) -> int:
             open_second_factors(config, database).remove(options.name, Origin(Door.CLI))
             say(f"The second factor of {options.name} is off.")
             return 0
+        if options.name_of_command in _BY_OFFICE:
+            return _BY_OFFICE[options.name_of_command](options, Users(database, system_clock))
         return _COMMANDS[options.name_of_command](options, open_accounts(config, database))
     finally:
         database.close()
@@ -92,6 +95,32 @@ def _invite(_: argparse.Namespace, resets: Resets) -> int:
     return 0
 
 
+def _change(options: argparse.Namespace, users: Users) -> int:
+    changes: UserChanges = {}
+    if options.admin is not None:
+        changes["is_admin"] = options.admin
+    if options.quota is not None:
+        changes["quota_bytes"] = None if options.quota == "none" else options.quota
+    if options.email is not None:
+        changes["email"] = options.email
+    if not changes:
+        raise BadRequest("Say what to change: --admin, --no-admin, --quota or --email.")
+    changed = users.change(_OPERATOR, options.name, changes)
+    quota = "none" if changed.quota_bytes is None else show_size(changed.quota_bytes)
+    say(
+        f"{changed.name}: {'administrator' if changed.is_admin else 'user'}, quota {quota}, {changed.email or 'no e-mail'}."
+    )
+    return 0
+
+
+def _delete(options: argparse.Namespace, users: Users) -> int:
+    users.delete(_OPERATOR, options.name, options.again)
+    say(f"{options.name} is deleted; what is in the store goes in the background.")
+    return 0
+
+
+_OPERATOR: Final = Origin(Door.CLI)
+_BY_OFFICE: Final = {"change": _change, "delete": _delete}
 _BY_LINK: Final = {"reset": _reset, "invite": _invite}
 _COMMANDS: Final = {"add": _add, "passwd": _passwd, "list": _list, "disable": _disable, "enable": _enable}
 

@@ -51,8 +51,10 @@ class Action(StrEnum):
     USER_CHANGED = "user_changed"
     USER_DISABLED = "user_disabled"
     USER_ENABLED = "user_enabled"
+    USER_REMOVED = "user_removed"
     INVITED = "invited"
     JOB_RETRIED = "job_retried"
+    JOB_FORGOTTEN = "job_forgotten"
 
     @property
     def is_audit(self) -> bool:
@@ -101,4 +103,6 @@ class ActivityFilter:
     door: Door | None = None
     device: str | None = None
     address: str | None = None
+    user: str | None = None
+    """The name of whose drive or account it is, or of who did it."""
     audit_only: bool = False

@@ -20,7 +20,8 @@ class Door(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Through which door somebody came, from where, and with what: for the activity log, never for a decision."""
+    """Through which door somebody came, from where, and with what: for the activity log. The one decision that hangs on it:
+    the command line changes the drive of a user who is disabled, others do not."""
 
     door: Door
     address: str | None = None

@@ -6,7 +6,8 @@ from typing import Annotated
 from pydantic import Field
 
 from davserver.domain.errors import Conflict, RegistrationClosed, TooManyRequests, Unauthenticated
-from davserver.rest.context import address, services
+from davserver.domain.principal import Door, Origin
+from davserver.rest.context import address, principal, services
 from davserver.rest.models import Answer, Given, moment
 from davserver.rest.noun import Access, Noun
 
@@ -50,18 +51,20 @@ class Invitation(Answer):
 def register_account(body: Registration) -> Registered:
     """Register. The setting `registration` says who may: nobody, who was invited, or anybody."""
     services().throttle.register(address())
-    made = services().resets.register(body.name, body.password, email=body.email, invitation=body.invitation)
+    made = services().resets.register(
+        body.name, body.password, email=body.email, invitation=body.invitation, origin=Origin(Door.REST, address())
+    )
     return Registered(id=made.id, name=made.name, created_at=moment(made.created_at))
 
 
 @noun.on("POST", "/invitations", gives=Invitation, status=201, access=Access.ADMIN)
 def add_invitation() -> Invitation:
     """Invite somebody."""
-    return Invitation(invitation=services().resets.invite())
+    return Invitation(invitation=services().resets.invite(principal()))
 
 
 @noun.on("PUT", "/accounts/password", access=Access.PUBLIC, errors=(TooManyRequests, Unauthenticated))
 def reset_password(body: NewPassword) -> None:
     """Set a new password by the token of a reset link, once. All sessions end; device tokens stay."""
     services().throttle.reset(address())
-    services().resets.reset(body.token, body.new_password)
+    services().resets.reset(body.token, body.new_password, Origin(Door.REST, address()))

@@ -28,6 +28,14 @@ class ActivityQuery(Paged):
     address: str | None = None
 
 
+class AuditQuery(ActivityQuery):
+    """The same, and whose."""
+
+    user: Annotated[str | None, Field(max_length=64, description="Whose drive or account, or who did it: a name.")] = (
+        None
+    )
+
+
 class ActivityShown(Answer):
     """One thing that was done."""
 
@@ -53,7 +61,7 @@ def list_activity(query: ActivityQuery) -> Page[ActivityShown]:
 
 
 @noun.on("GET", "/admin/audit", gives=Page[ActivityShown], access=Access.ADMIN)
-def list_audit(query: ActivityQuery) -> Page[ActivityShown]:
+def list_audit(query: AuditQuery) -> Page[ActivityShown]:
     """See what concerns access and safety, of all users."""
     found = services().activity.audit(principal(), _filter(query), after=query.cursor, limit=query.limit)
     return _page(found)
@@ -69,6 +77,7 @@ def _filter(query: ActivityQuery) -> ActivityFilter:
         door=query.door,
         device=query.device,
         address=query.address,
+        user=query.user if isinstance(query, AuditQuery) else None,
     )
 
 

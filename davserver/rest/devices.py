@@ -1,5 +1,6 @@
 """Device tokens: a password for each device that mounts the drive."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -81,13 +82,18 @@ def add_token(body: TokenWanted) -> TokenMade:
 @noun.on("GET", "/tokens", gives=TokenList)
 def list_tokens() -> TokenList:
     """See your tokens, when they were used last, and from where."""
-    return TokenList(items=[TokenShown(**_fields(one)) for one in services().devices.list(principal())])
+    return shown_tokens(services().devices.list(principal()))
 
 
 @noun.on("DELETE", "/tokens/<int:token_id>", errors=(NotFound,))
 def revoke_token(path: TokenPath) -> None:
     """Revoke a token: from the next request on. An upload that is under way with it is not committed."""
     services().devices.revoke(principal(), path.token_id)
+
+
+def shown_tokens(found: Iterable[DeviceToken]) -> TokenList:
+    """Tokens as the API shows them."""
+    return TokenList(items=[TokenShown(**_fields(one)) for one in found])
 
 
 def _fields(token: DeviceToken) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def change_password(body: PasswordChange) -> None:
     """Change your password. All sessions end, this one too; device tokens stay."""
     who = principal()
     services().accounts.authenticate(who.name, body.old_password, who.origin, asks_second=True)
-    services().accounts.set_password(who.name, body.new_password)
+    services().accounts.set_password(who.name, body.new_password, who)
     services().sessions.end_all(who)
 
 
@@ -99,4 +99,4 @@ def remove_second_factor(body: Removal) -> None:
     who = principal()
     services().accounts.authenticate(who.name, body.password, who.origin, asks_second=True)
     services().second_factors.check(who, body.code)
-    services().second_factors.remove(who.name, who.origin)
+    services().second_factors.remove(who.name, who)

@@ -3,7 +3,20 @@
 from collections.abc import Sequence
 from typing import Final
 
-from davserver.rest import accounts, activity, devices, files, links, me, sessions, statistics, trash
+from davserver.rest import (
+    accounts,
+    activity,
+    devices,
+    files,
+    infected,
+    jobs,
+    links,
+    me,
+    sessions,
+    statistics,
+    trash,
+    users,
+)
 from davserver.rest.noun import Noun
 
 NOUNS: Final[Sequence[Noun]] = (
@@ -16,4 +29,7 @@ NOUNS: Final[Sequence[Noun]] = (
     files.noun,
     trash.noun,
     links.noun,
+    users.noun,
+    jobs.noun,
+    infected.noun,
 )

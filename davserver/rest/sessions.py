@@ -1,5 +1,6 @@
 """Signing in and out."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from davserver.domain.principal import Door, Origin
 from davserver.rest.context import address, principal, services
 from davserver.rest.models import Answer, Given, moment
 from davserver.rest.noun import Access, Noun
-from davserver.services.sessions import Tokens
+from davserver.services.sessions import Session, Tokens
 
 noun = Noun("sessions", "Sign in, stay signed in, see where you are signed in, sign out.")
 
@@ -97,21 +98,7 @@ def refresh_session(body: Refresh) -> TokenPair:
 @noun.on("GET", "/sessions", gives=SessionList)
 def list_sessions() -> SessionList:
     """See where you are signed in."""
-    who = principal()
-    return SessionList(
-        items=[
-            SessionShown(
-                id=one.id,
-                device=one.device,
-                address=one.address,
-                created_at=moment(one.created_at),
-                used_at=moment(one.used_at),
-                expires_at=moment(one.expires_at),
-                is_current=one.id == who.session_id,
-            )
-            for one in services().sessions.list(who)
-        ]
-    )
+    return shown_sessions(services().sessions.list(principal()))
 
 
 @noun.on("DELETE", "/sessions/current")
@@ -132,6 +119,25 @@ def end_sessions() -> Ended:
     """End all sessions but this one."""
     who = principal()
     return Ended(ended=services().sessions.end_all(who, keep=who.session_id))
+
+
+def shown_sessions(found: Iterable[Session]) -> SessionList:
+    """Sessions as the API shows them."""
+    current = principal().session_id
+    return SessionList(
+        items=[
+            SessionShown(
+                id=one.id,
+                device=one.device,
+                address=one.address,
+                created_at=moment(one.created_at),
+                used_at=moment(one.used_at),
+                expires_at=moment(one.expires_at),
+                is_current=one.id == current,
+            )
+            for one in found
+        ]
+    )
 
 
 def _pair(tokens: Tokens) -> TokenPair:

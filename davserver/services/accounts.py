@@ -21,7 +21,7 @@ from davserver.domain.activity import Action
 from davserver.domain.clock import SECOND, Clock, Micros
 from davserver.domain.errors import BadRequest, Conflict, InvalidName, NotFound, Unauthenticated, Unavailable
 from davserver.domain.principal import UNKNOWN_ORIGIN, Door, Origin, Principal
-from davserver.services.activity import record_stranger
+from davserver.services.activity import By, record_about
 from davserver.services.passwords import PasswordHasher
 from davserver.services.remembered import Seen
 from davserver.services.signins import SignIns
@@ -152,22 +152,27 @@ class Accounts:
         email: str | None = None,
         is_admin: bool = False,
         quota_bytes: int | None = None,
+        by: By = _OPERATOR,
+        action: Action = Action.USER_ADDED,
     ) -> User:
-        """A new user with an empty tree; without a quota, the default one. Raises `BadRequest`, `InvalidName`, `Conflict`."""
+        """A new user with an empty tree; without a quota, the default one. Raises `BadRequest`, `InvalidName`, `Conflict`.
+
+        `by` and `action` are what the log says of it.
+        """
         values = self._new_values(name, password, email=email, is_admin=is_admin, quota_bytes=quota_bytes)
         try:
             with self._database.write() as unit:
-                return _insert(unit, values)
+                return _insert(unit, values, by, action)
         except IntegrityError as error:
             raise Conflict(f"There is a user named {name!r} already.") from error
 
-    def add_in(self, unit: Unit, name: str, password: str, *, email: str | None = None) -> User:
-        """The same, inside a unit of the caller's, that ends when this raises."""
+    def add_invited(self, unit: Unit, name: str, password: str, *, email: str | None, by: By, invitation: str) -> User:
+        """Somebody who was invited, inside a unit of the caller's, that ends when this raises."""
         values = self._new_values(name, password, email=email)
         if unit.connection.execute(select(_USER.id).where(_USER.name_key == values["name_key"])).first():
             raise Conflict(f"There is a user named {name!r} already.")
         try:
-            return _insert(unit, values)
+            return _insert(unit, values, by, Action.REGISTERED, invitation)
         except IntegrityError as error:
             raise Conflict(f"There is a user named {name!r} already.") from error
 
@@ -182,12 +187,13 @@ class Accounts:
                 unit.connection.execute(text("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE"))
             if unit.connection.execute(_ANYBODY).first():
                 return None
-            return _insert(unit, values)
+            return _insert(unit, values, _OPERATOR, Action.USER_ADDED)
 
     def users(self) -> tuple[User, ...]:
         """All users, by name."""
         with self._database.read() as connection:
-            return tuple(_user(row) for row in connection.execute(select(*_SHOWN).order_by(_USER.name_key)))
+            query = select(*_SHOWN).where(_USER.removed_at.is_(None)).order_by(_USER.name_key)
+            return tuple(_user(row) for row in connection.execute(query))
 
     def find(self, name: str) -> User:
         """The user of that name, however it is cased. Raises `NotFound`."""
@@ -197,12 +203,12 @@ class Accounts:
             raise NotFound(f"There is no user named {name!r}.")
         return _user(row)
 
-    def set_password(self, name: str, password: str, by: Origin = _OPERATOR) -> None:
+    def set_password(self, name: str, password: str, by: By = _OPERATOR) -> None:
         """Replace the password; the old one is void from the next request on. Raises `NotFound`, `BadRequest`."""
         hashed = self._hasher.hash(password)
         self._change(name, Action.PASSWORD_CHANGED, by, password_hash=hashed)
 
-    def set_disabled(self, name: str, disabled: bool, by: Origin = _OPERATOR) -> None:
+    def set_disabled(self, name: str, disabled: bool, by: By = _OPERATOR) -> None:
         """Shut somebody out, or let them in again, from the next request on. Raises `NotFound`."""
         action = Action.USER_DISABLED if disabled else Action.USER_ENABLED
         self._change(name, action, by, disabled_at=self._clock() if disabled else None)
@@ -251,10 +257,7 @@ class Accounts:
         is_admin: bool = False,
         quota_bytes: int | None = None,
     ) -> dict[str, Any]:
-        if email is not None and (
-            len(email) > MAX_EMAIL_CHARS or not _EMAIL.fullmatch(email) or not email.isprintable()
-        ):
-            raise BadRequest(f"{email!r} is not an e-mail address.")
+        check_email(email)
         return {
             "name": check_user_name(name),
             "name_key": name_key(name),
@@ -267,14 +270,14 @@ class Accounts:
             "created_at": self._clock(),
         }
 
-    def _change(self, name: str, action: Action, by: Origin, **values: Any) -> None:
+    def _change(self, name: str, action: Action, by: By, **values: Any) -> None:
         with self._database.write() as unit:
             statement = update(UserRow).where(_USER.name_key == _sought(name)).returning(_USER.id)
             raised = {"credential_version": _USER.credential_version + 1, **values}
             row = unit.connection.execute(statement.values(raised)).one_or_none()
             if row is None:
                 raise NotFound(f"There is no user named {name!r}.")
-            record_stranger(unit, row.id, by, action, self._clock(), None)
+            record_about(unit, row.id, by, action, self._clock())
 
 
 def _reason(row: AnyRow | None, *, right: bool) -> str:
@@ -340,10 +343,18 @@ def check_user_name(name: str) -> str:
     return name
 
 
-def _insert(unit: Unit, values: dict[str, Any]) -> User:
+def check_email(email: str | None) -> None:
+    """Raise `BadRequest` for what is no e-mail address."""
+    if email is None:
+        return
+    if len(email) > MAX_EMAIL_CHARS or not _EMAIL.fullmatch(email) or not email.isprintable():
+        raise BadRequest(f"{email!r} is not an e-mail address.")
+
+
+def _insert(unit: Unit, values: dict[str, Any], by: By, action: Action, detail: str | None = None) -> User:
     row = unit.connection.execute(insert(UserRow).values(values).returning(*_SHOWN)).one()
     plant(unit, row.id, row.created_at)
-    record_stranger(unit, row.id, _OPERATOR, Action.USER_ADDED, row.created_at, None)
+    record_about(unit, row.id, by, action, row.created_at, detail)
     return _user(row)
 
 

@@ -70,6 +70,18 @@ def record_stranger(
     _INSERT.run(unit.connection, _values(owner_id, None, origin, action, now, detail))
 
 
+By = Principal | Origin
+"""Who does something: somebody, or, where nobody is signed in (the command line, a stranger), from where."""
+
+
+def record_about(unit: Unit, owner_id: int, by: By, action: Action, now: Micros, detail: str | None = None) -> None:
+    """Note what is done to somebody's account."""
+    if isinstance(by, Principal):
+        record(unit, by, action, now, detail=detail, owner_id=owner_id)
+    else:
+        record_stranger(unit, owner_id, by, action, now, detail)
+
+
 def _values(
     owner_id: int | None, actor_id: int | None, origin: Origin, action: Action, now: Micros, detail: str | None
 ) -> dict[str, Any]:
@@ -189,6 +201,9 @@ def _query(looked: Select[*tuple[Any, ...]], wanted: ActivityFilter) -> Select[A
         conditions.append(row.action.in_(sorted(wanted.actions)))
     if wanted.path is not None and not wanted.path.is_root:
         conditions.append(or_(_is_below(row.path, wanted.path), _is_below(row.to_path, wanted.path)))
+    if wanted.user is not None:
+        # Who was deleted is found by the name that they had.
+        conditions.append(or_(owner.name == wanted.user, actor.name == wanted.user))
     for column, value in ((row.door, wanted.door), (row.device, wanted.device), (row.address, wanted.address)):
         if value is not None:
             conditions.append(column == str(value))

@@ -14,9 +14,9 @@ from davserver.db.rows import TRASH_ID, BlobRow, PreviewRow, ResourceRow, Revisi
 from davserver.db.statements import Statement
 from davserver.db.units import Unit
 from davserver.domain.clock import Micros
-from davserver.domain.errors import QuotaExceeded
+from davserver.domain.errors import QuotaExceeded, Unauthenticated
 from davserver.domain.paths import MAX_NAME_BYTES, ResourcePath, key_of
-from davserver.domain.principal import Principal
+from davserver.domain.principal import Door, Principal
 from davserver.domain.resource import Resource
 from davserver.jobs.outbox import enqueue
 from davserver.services.credentials import check_credential
@@ -82,7 +82,7 @@ _ADD_USED = Statement(
     .values(used_bytes=TreeRow.used_bytes + bindparam("b_delta"))
 )
 _READ_SETTINGS = Statement(
-    select(UserRow.quota_bytes, UserRow.trash_retention).where(UserRow.id == bindparam("b_owner"))
+    select(UserRow.quota_bytes, UserRow.trash_retention, UserRow.disabled_at).where(UserRow.id == bindparam("b_owner"))
 )
 
 
@@ -99,7 +99,9 @@ def open_change(unit: Unit, who: Principal | int, now: Micros, *, ids: int = 0) 
     else:
         owner_id = who
     next_id, used_bytes = _OPEN.one(unit.connection, {"b_owner": owner_id, "b_ids": ids})
-    quota_bytes, trash_retention = _READ_SETTINGS.one(unit.connection, {"b_owner": owner_id})
+    quota_bytes, trash_retention, disabled_at = _READ_SETTINGS.one(unit.connection, {"b_owner": owner_id})
+    if disabled_at is not None and isinstance(who, Principal) and who.origin.door is not Door.CLI:
+        raise Unauthenticated("The account was disabled; nothing was changed.")
     return Change(unit, owner_id, now, next_id, used_bytes, quota_bytes, trash_retention)
 
 
@@ -193,11 +195,17 @@ def sever(change: Change, resource_ids: Collection[int]) -> None:
 def sever_trash(change: Change) -> None:
     """Take all that is in the trash out of sight for good, in as many statements as one resource takes."""
     connection = change.unit.connection
-    here = (ResourceRow.owner_id == change.owner_id) & (ResourceRow.parent_id == TRASH_ID)
-    connection.execute(update(ResourceRow).where(here).values(parent_id=None))
+    sever_members(change, TRASH_ID)
     connection.execute(delete(TrashEntryRow).where(TrashEntryRow.owner_id == change.owner_id))
     touch_trash(change)
     enqueue(change.unit, PURGE, {"owner_id": change.owner_id}, change.now)
+
+
+def sever_members(change: Change, collection_id: int) -> None:
+    """Take the members of a collection out of sight, all but the trash; what has them removed, the caller causes."""
+    here = (ResourceRow.owner_id == change.owner_id) & (ResourceRow.parent_id == collection_id)
+    members = update(ResourceRow).where(here, ResourceRow.id != TRASH_ID)
+    change.unit.connection.execute(members.values(parent_id=None))
 
 
 def note_in_trash(

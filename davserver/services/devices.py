@@ -23,6 +23,7 @@ from davserver.domain.paths import ResourcePath
 from davserver.domain.principal import Origin, Principal
 from davserver.services.accounts import name_key
 from davserver.services.activity import record
+from davserver.services.users import whose
 
 log = logging.getLogger(__name__)
 
@@ -121,24 +122,25 @@ class Devices:
             raise Conflict(f"There is a token named {name!r} already.") from error
         return NewToken(_shown(row), secret)
 
-    def list(self, principal: Principal) -> tuple[DeviceToken, ...]:
-        """The user's tokens, by name."""
+    def list(self, principal: Principal, user_id: int | None = None) -> tuple[DeviceToken, ...]:
+        """The user's tokens, by name; somebody else's for an administrator. Raises `Forbidden`."""
         with self._database.read() as connection:
-            query = select(*_SHOWN).where(_T.user_id == principal.user_id).order_by(_T.name)
+            query = select(*_SHOWN).where(_T.user_id == whose(principal, user_id)).order_by(_T.name)
             return tuple(_shown(row) for row in connection.execute(query))
 
-    def revoke(self, principal: Principal, which: int | str) -> None:
+    def revoke(self, principal: Principal, which: int | str, user_id: int | None = None) -> None:
         """End a token, by its id or its name: from the next request on, and what is under way is not committed.
 
-        Raises `NotFound`.
+        An administrator can end somebody else's. Raises `NotFound`, `Forbidden`.
         """
+        owner_id = whose(principal, user_id)
         here = _T.id == which if isinstance(which, int) else _T.name == which
         with self._database.write() as unit:
-            gone = delete(DeviceTokenRow).where(_T.user_id == principal.user_id, here).returning(_T.name)
+            gone = delete(DeviceTokenRow).where(_T.user_id == owner_id, here).returning(_T.name)
             name = unit.connection.execute(gone).scalar()
             if name is None:
                 raise NotFound("There is no such token.")
-            record(unit, principal, Action.TOKEN_REVOKED, self._clock(), detail=name)
+            record(unit, principal, Action.TOKEN_REVOKED, self._clock(), detail=name, owner_id=owner_id)
 
     def authenticate(self, secret: str, origin: Origin, user_name: str | None = None) -> Principal | None:
         """Who comes with this token; None when it has not the shape of one, or there is none such.

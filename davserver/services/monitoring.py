@@ -46,7 +46,9 @@ class Drive:
             oldest = connection.execute(select(func.min(JobRow.run_at)).where(JobRow.state == "waiting")).scalar()
             locks = select(func.count()).select_from(LockRow).where(LockRow.expires_at > now)
             found = select(RevisionRow.verdict, func.count()).where(RevisionRow.verdict.in_(["infected", "released"]))
-            quotas = select(func.count(), func.coalesce(func.sum(UserRow.quota_bytes), 0))
+            quotas = select(func.count(), func.coalesce(func.sum(UserRow.quota_bytes), 0)).where(
+                UserRow.removed_at.is_(None)
+            )
             users, quota_bytes = connection.execute(quotas).one()
             return Figures(
                 jobs=jobs,

@@ -1,14 +1,15 @@
 """The quarantine: what is infected, as an administrator sees it. Files stay where they are; only their content is held back."""
 
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 
-from davserver.db.rows import RevisionRow, UserRow
+from davserver.db.rows import ResourceRow, RevisionRow, UserRow
 from davserver.db.units import Database, Unit
 from davserver.domain.activity import Action
-from davserver.domain.clock import Clock
-from davserver.domain.errors import BadRequest, Conflict
+from davserver.domain.clock import Clock, Micros
+from davserver.domain.errors import BadRequest, Conflict, NotFound
 from davserver.domain.paths import ResourcePath
 from davserver.domain.principal import Principal
 from davserver.domain.resource import Revision
@@ -16,8 +17,13 @@ from davserver.domain.verdict import ScanReport, Verdict
 from davserver.jobs.outbox import enqueue
 from davserver.services.activity import record
 from davserver.services.attaching import SCAN
+from davserver.services.changes import discard, open_change, sever, touch
+from davserver.services.guards import drop_locks_within
 from davserver.services.lookup import resolve
 from davserver.services.scanned import found_places
+from davserver.services.users import refuse_others
+
+_GONE: Final = "There is no such file, or it is infected no more."
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +37,18 @@ class Found:
     size: int
     """Bytes."""
     scan: ScanReport
+    owner_id: int
+    resource_id: int
+    """Among the owner's."""
 
 
 class Quarantine:
-    """Use cases of administrators."""
+    """Use cases of administrators. `retention`: how long the trash keeps what is deleted."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, retention: Micros = 0) -> None:
         self._database = database
         self._clock = clock
+        self._retention = retention
 
     def found(self) -> tuple[Found, ...]:
         """All files, everybody's, that are infected or released."""
@@ -49,6 +59,8 @@ class Quarantine:
                     row.path,
                     row.size,
                     ScanReport(Verdict(row.verdict), row.signature or "", row.signature_version or "", row.scanned_at),
+                    row.owner_id,
+                    row.resource_id,
                 )
                 for row in found_places(connection)
             )
@@ -75,6 +87,50 @@ class Quarantine:
         if row is None:
             raise Conflict(f"The file is not infected, it is {revision.verdict.word}.")
         return str(row.signature)
+
+    def release_of(self, principal: Principal, owner_id: int, resource_id: int) -> Found:
+        """The same for anybody's file, by ids; for administrators. Returns what was released."""
+        refuse_others(principal)
+        found = self._find(owner_id, resource_id)
+        with self._database.write() as unit:
+            revision_id = select(ResourceRow.revision_id).where(_is(owner_id, resource_id)).scalar_subquery()
+            here = (RevisionRow.owner_id == owner_id) & (RevisionRow.id == revision_id)
+            is_infected = RevisionRow.verdict == Verdict.INFECTED.value
+            released = update(RevisionRow).where(here, is_infected).values(verdict=Verdict.RELEASED.value)
+            row = unit.connection.execute(released.returning(RevisionRow.signature)).one_or_none()
+            if row is None:
+                raise Conflict(f"The file is not infected, it is {found.scan.verdict.word}.")
+            path = path_of_names(found.path)
+            record(unit, principal, Action.RELEASED, self._clock(), path, detail=row.signature, owner_id=owner_id)
+        return found
+
+    def delete_of(self, principal: Principal, owner_id: int, resource_id: int) -> None:
+        """Delete anybody's infected file: it goes to its owner's trash, and out of that for good. Locks do not keep it.
+
+        For administrators. Raises `NotFound`, also when it is infected no more.
+        """
+        refuse_others(principal)
+        path = path_of_names(self._find(owner_id, resource_id).path)
+        with self._database.write() as unit:
+            change = open_change(unit, owner_id, self._clock())
+            chain = resolve(unit.connection, owner_id, path)
+            target = chain.must_exist()
+            if target.id != resource_id or target.revision is None or target.revision.verdict is not Verdict.INFECTED:
+                raise NotFound(_GONE)
+            if chain.is_in_trash:
+                drop_locks_within(unit.connection, owner_id, path)
+                sever(change, [target.id])
+            else:
+                discard(change, path, target, self._retention)
+            touch(change, chain.found[-2])
+            action = Action.PURGED if chain.is_in_trash else Action.DELETED
+            record(unit, principal, action, change.now, path, detail="infected", owner_id=owner_id)
+
+    def _find(self, owner_id: int, resource_id: int) -> Found:
+        for found in self.found():
+            if (found.owner_id, found.resource_id) == (owner_id, resource_id):
+                return found
+        raise NotFound(_GONE)
 
     def scan_again(self, principal: Principal, path: ResourcePath) -> None:
         """Have a file of the principal's scanned at once, whatever is known of it. What was released is infected again till then.
@@ -108,6 +164,15 @@ class Quarantine:
                 left = (RevisionRow.owner_id == owner_id) & (RevisionRow.signature_version == "")
                 count += unit.connection.execute(select(func.count()).select_from(RevisionRow).where(left)).scalar_one()
         return count
+
+
+def path_of_names(path: str) -> ResourcePath:
+    """The path of a `Found`."""
+    return ResourcePath.of(name for name in path.split("/") if name)
+
+
+def _is(owner_id: int, resource_id: int) -> ColumnElement[bool]:
+    return (ResourceRow.owner_id == owner_id) & (ResourceRow.id == resource_id)
 
 
 def _file(unit: Unit, principal: Principal, path: ResourcePath) -> Revision:

@@ -10,9 +10,9 @@ from davserver.db.units import Database
 from davserver.domain.activity import Action
 from davserver.domain.clock import SECOND, Clock
 from davserver.domain.errors import NotFound, RegistrationClosed, Unauthenticated
-from davserver.domain.principal import Door, Origin
+from davserver.domain.principal import Door, Origin, Principal
 from davserver.services.accounts import Accounts, User, name_key
-from davserver.services.activity import record_stranger
+from davserver.services.activity import By, record, record_about, record_stranger
 from davserver.services.passwords import PasswordHasher
 from davserver.services.signing import Signer
 
@@ -22,6 +22,8 @@ RESET_SECONDS: Final = 30 * 60
 INVITATION_SECONDS: Final = 7 * 86_400
 _RESET_REFUSED: Final = "This link was used already, or has expired; ask for a new one."
 _INVITATION_REFUSED: Final = "This invitation was used already, or has expired; ask for a new one."
+_OPERATOR: Final = Origin(Door.CLI)
+_REST: Final = Origin(Door.REST)
 _U = UserRow.__table__.c
 
 
@@ -47,19 +49,20 @@ class Resets:
         self._hasher = hasher
         self._registration = registration
 
-    def reset_token(self, user_name: str) -> str:
+    def reset_token(self, user_name: str, by: By = _OPERATOR) -> str:
         """A token that sets a new password, once, within half an hour, as long as the password is what it is now.
 
         Raises `NotFound`.
         """
-        with self._database.read() as connection:
+        with self._database.write() as unit:
             query = select(_U.id, _U.credential_version).where(_U.name_key == name_key(user_name))
-            row = connection.execute(query).one_or_none()
-        if row is None:
-            raise NotFound(f"There is no user named {user_name!r}.")
+            row = unit.connection.execute(query).one_or_none()
+            if row is None:
+                raise NotFound(f"There is no user named {user_name!r}.")
+            record_about(unit, row.id, by, Action.PASSWORD_RESET_SENT, self._clock())
         return self._signer.sign(RESET, {"sub": str(row.id), "ver": row.credential_version}, RESET_SECONDS)
 
-    def reset(self, token: str, password: str) -> None:
+    def reset(self, token: str, password: str, origin: Origin = _REST) -> None:
         """Set the password. Sessions end; device tokens and a second factor stay. Raises `Unauthenticated`, `BadRequest`."""
         claims = self._signer.read(RESET, token, ("sub", "ver"), _RESET_REFUSED)
         hashed = self._hasher.hash(password)
@@ -68,20 +71,32 @@ class Resets:
         with self._database.write() as unit:
             if unit.connection.execute(update(UserRow).where(same).values(values)).rowcount == 0:
                 raise Unauthenticated(_RESET_REFUSED)
-            record_stranger(unit, int(claims["sub"]), Origin(Door.REST), Action.PASSWORD_RESET, self._clock(), None)
+            record_stranger(unit, int(claims["sub"]), origin, Action.PASSWORD_RESET, self._clock(), None)
 
-    def invite(self) -> str:
+    def invite(self, by: By = _OPERATOR) -> str:
         """An invitation for one new user, for a week."""
         invitation_id = self._random(16).hex()
         expires_at = self._clock() + INVITATION_SECONDS * SECOND
         with self._database.write() as unit:
             unit.connection.execute(insert(InvitationRow), {"id": invitation_id, "expires_at": expires_at})
+            if isinstance(by, Principal):
+                record(unit, by, Action.INVITED, self._clock(), detail=_called(invitation_id))
+            else:
+                record_stranger(unit, None, by, Action.INVITED, self._clock(), _called(invitation_id))
         return self._signer.sign(INVITATION, {"inv": invitation_id}, INVITATION_SECONDS)
 
-    def register(self, name: str, password: str, *, email: str | None = None, invitation: str | None = None) -> User:
+    def register(
+        self,
+        name: str,
+        password: str,
+        *,
+        email: str | None = None,
+        invitation: str | None = None,
+        origin: Origin = _REST,
+    ) -> User:
         """A new user, by themselves. Raises `RegistrationClosed`, `Unauthenticated`, and what `Accounts.add` does."""
         if self._registration == "open":
-            return self._accounts.add(name, password, email=email)
+            return self._accounts.add(name, password, email=email, by=origin, action=Action.REGISTERED)
         if self._registration != "invitation":
             raise RegistrationClosed
         if invitation is None:
@@ -91,4 +106,10 @@ class Resets:
         with self._database.write() as unit:
             if unit.connection.execute(here).rowcount == 0:
                 raise Unauthenticated(_INVITATION_REFUSED)
-            return self._accounts.add_in(unit, name, password, email=email)
+            called = _called(str(claims["inv"]))
+            return self._accounts.add_invited(unit, name, password, email=email, by=origin, invitation=called)
+
+
+def _called(invitation_id: str) -> str:
+    """What the log calls an invitation: enough to tell one from another, and no use to anybody."""
+    return f"invitation {invitation_id[:8]}"

@@ -18,9 +18,9 @@ from davserver.db.units import Database, Unit
 from davserver.domain.activity import Action
 from davserver.domain.clock import SECOND, Clock
 from davserver.domain.errors import Conflict, NotFound, SecondFactorNeeded, Unauthenticated
-from davserver.domain.principal import Origin, Principal
+from davserver.domain.principal import Principal
 from davserver.services.accounts import name_key
-from davserver.services.activity import record, record_stranger
+from davserver.services.activity import By, record, record_about
 
 STEP_SECONDS: Final = 30
 RECOVERY_CODES: Final = 10
@@ -95,7 +95,7 @@ class SecondFactors:
             if unit.connection.execute(recovery).rowcount == 0:
                 self._use(unit, principal.user_id, row.totp_salt, code)
 
-    def remove(self, user_name: str, by: Origin) -> None:
+    def remove(self, user_name: str, by: By) -> None:
         """Switch it off. Raises `NotFound` when there is no such user."""
         with self._database.write() as unit:
             here = update(UserRow).where(_U.name_key == name_key(user_name)).returning(_U.id)
@@ -103,7 +103,7 @@ class SecondFactors:
             if user_id is None:
                 raise NotFound(f"There is no user named {user_name!r}.")
             self._forget_codes(unit, user_id)
-            record_stranger(unit, user_id, by, Action.SECOND_FACTOR_OFF, self._clock(), None)
+            record_about(unit, user_id, by, Action.SECOND_FACTOR_OFF, self._clock())
 
     def _use(self, unit: Unit, user_id: int, salt: bytes, code: str) -> None:
         """Use up a code of the authenticator's. A clock may be half a minute off."""

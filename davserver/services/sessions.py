@@ -27,6 +27,7 @@ from davserver.domain.errors import NotFound, Unauthenticated
 from davserver.domain.principal import Door, Origin, Principal
 from davserver.services.activity import record, record_stranger
 from davserver.services.signing import Signer
+from davserver.services.users import whose
 
 log = logging.getLogger(__name__)
 
@@ -141,28 +142,34 @@ class Sessions:
             session_id=row.id,
         )
 
-    def list(self, principal: Principal) -> tuple[Session, ...]:
-        """The user's sessions, the one used last first."""
+    def list(self, principal: Principal, user_id: int | None = None) -> tuple[Session, ...]:
+        """The user's sessions, the one used last first; somebody else's for an administrator. Raises `Forbidden`."""
         columns = (_S.id, _S.device, _S.address, _S.created_at, _S.used_at, _S.expires_at)
-        own = (_S.user_id == principal.user_id) & (_S.expires_at > self._clock())
+        own = (_S.user_id == whose(principal, user_id)) & (_S.expires_at > self._clock())
         with self._database.read() as connection:
             rows = connection.execute(select(*columns).where(own).order_by(_S.used_at.desc(), _S.id))
             return tuple(Session(*row) for row in rows)
 
-    def end(self, principal: Principal, session_id: str) -> None:
-        """End one of the user's sessions. Raises `NotFound`."""
+    def end(self, principal: Principal, session_id: str, user_id: int | None = None) -> None:
+        """End one of the user's sessions, or, for an administrator, of somebody else's. Raises `NotFound`, `Forbidden`."""
+        owner_id = whose(principal, user_id)
         with self._database.write() as unit:
-            gone = delete(SessionRow).where(_S.user_id == principal.user_id, _S.id == session_id)
+            gone = delete(SessionRow).where(_S.user_id == owner_id, _S.id == session_id)
             if unit.connection.execute(gone).rowcount == 0:
                 raise NotFound("There is no such session.")
             action = Action.SIGNED_OUT if session_id == principal.session_id else Action.SESSION_ENDED
-            record(unit, principal, action, self._clock())
+            record(unit, principal, action, self._clock(), owner_id=owner_id)
 
-    def end_all(self, principal: Principal, *, keep: str | None = None) -> int:
-        """End all of the user's sessions but `keep`. Returns how many."""
+    def end_all(self, principal: Principal, *, keep: str | None = None, user_id: int | None = None) -> int:
+        """End all of the user's sessions but `keep`; or somebody else's, as with `end`. Returns how many."""
+        owner_id = whose(principal, user_id)
         with self._database.write() as unit:
-            gone = delete(SessionRow).where(_S.user_id == principal.user_id, _S.id != (keep or ""))
-            return unit.connection.execute(gone).rowcount
+            gone = delete(SessionRow).where(_S.user_id == owner_id, _S.id != (keep or ""))
+            count = unit.connection.execute(gone).rowcount
+            if count:
+                detail = f"{count} {'session' if count == 1 else 'sessions'}"
+                record(unit, principal, Action.SESSION_ENDED, self._clock(), detail=detail, owner_id=owner_id)
+            return count
 
     def _tokens(self, session_id: str, user_id: int, refresh: str) -> Tokens:
         access = self._signer.sign(AUDIENCE, {"sub": str(user_id), "sid": session_id}, ACCESS_SECONDS)

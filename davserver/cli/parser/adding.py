@@ -54,6 +54,11 @@ def size(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 10G") from None
 
 
+def size_or_none(text: str) -> int | str:
+    """For `type=`: bytes, or the word none."""
+    return text if text == "none" else size(text)
+
+
 def duration(text: str) -> int:
     """For `type=`: seconds, from text such as 12h."""
     try:

@@ -1,8 +1,9 @@
 """Users, their device tokens, and what they did."""
 
+import argparse
 from typing import Final
 
-from davserver.cli.parser.adding import Commands, add_command, duration, later, size
+from davserver.cli.parser.adding import Commands, add_command, duration, later, size, size_or_none
 from davserver.domain.activity import Action
 from davserver.domain.principal import Door
 
@@ -39,8 +40,25 @@ def add_user_commands(users: Commands) -> None:
         users, "nototp", _USER, "Switch a user's second factor off, when it is lost.", "davserver user nototp ada"
     )
     add_command(users, "invite", _USER, "Print an invitation for one new user.", "davserver user invite")
-    for parser in (disable, enable, reset, factor):
+    for parser in (disable, enable, reset, factor, *_add_offices(users)):
         parser.add_argument("name", metavar="NAME")
+
+
+def _add_offices(users: Commands) -> tuple[argparse.ArgumentParser, ...]:
+    change = add_command(
+        users, "change", _USER, "Change a user's role, quota or address.", "davserver user change ada --admin"
+    )
+    role = change.add_mutually_exclusive_group()
+    role.add_argument("--admin", action="store_true", default=None, help="make the user an administrator")
+    role.add_argument("--no-admin", dest="admin", action="store_false", help="an ordinary user again")
+    change.add_argument("--quota", type=size_or_none, metavar="SIZE", help="such as 10G; or: none")
+    change.add_argument("--email", metavar="E", help="e-mail address")
+    delete = add_command(
+        users, "delete", _USER, "Delete a disabled user with all files, for good.",
+        "davserver user delete ada --again ada",
+    )  # fmt: skip
+    delete.add_argument("--again", metavar="NAME", required=True, help="the name again, so that it is no slip")
+    return change, delete
 
 
 def add_token_commands(tokens: Commands) -> None:

@@ -35,6 +35,8 @@ class UserRow(Base):
     """Raised with every change of password or state: what was cached under an older one is void."""
     is_admin: Mapped[bool] = mapped_column(default=False)
     disabled_at: Mapped[int | None] = mapped_column(BigInt)
+    removed_at: Mapped[int | None] = mapped_column(BigInt)
+    """When the user was deleted: the row stays, so that the log can name them and the id is never somebody else's."""
     quota_bytes: Mapped[int | None] = mapped_column(BigInt)
     """None: no limit but the store's."""
     trash_retention: Mapped[int | None] = mapped_column(BigInt)
