@@ -16,6 +16,7 @@ hypothesis.settings.load_profile("davserver")
 SERVER_FIXTURES = {
     "postgres_server", "postgres_databases", "databases", "database_url", "empty_database_url", "valkey_server",
     "s3_server", "clamd_server", "own_clamd", "deployment", "embedded", "davserver_process", "shared_deployment", "drive",
+    "whole_deployment",
 }  # fmt: skip
 
 

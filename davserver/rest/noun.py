@@ -127,6 +127,7 @@ def _render(value: Any, status: int) -> Response:
         return value
     if value is None:
         response = Response(status=204)
+        del response.headers["Content-Type"]  # of what is not there
     else:
         response = Response(value.model_dump_json(by_alias=True), status, mimetype="application/json")
     response.headers.update(headers)
