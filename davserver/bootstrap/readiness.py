@@ -24,7 +24,8 @@ def migrate(config: Config, database: Database) -> None:
         return
     if found is not None and found not in known:
         raise ConfigError(
-            f"The database is at revision {found}, which this release does not know: start a newer davserver."
+            f"The database is at revision {found}, which this release does not know (it wants {known[-1]}): a newer davserver "
+            "has migrated it. Start that one, or restore the backup from before the upgrade (docs/upgrading.md)."
         )
     from davserver.db.migrate import upgrade  # noqa: PLC0415 - Alembic takes half a second to load
 

@@ -196,7 +196,10 @@ def test_migrate_says_what_it_did_and_check_what_it_would_do(run: Run) -> None:
     head = known_revisions()[-1]
     status, _, err = run("migrate", "--check")
     assert status == 1
-    assert err == f"davserver: The database is at nothing, this release wants {head}: davserver migrate\n"
+    left = len(known_revisions())
+    assert (
+        err == f"davserver: The database is at nothing, this release wants {head} ({left} to go): davserver migrate\n"
+    )
     assert run("migrate")[:2] == (0, f"The database went from nothing to {head}.\n")
     assert run("migrate")[:2] == (0, f"The database is at {head}.\n")
     assert run("migrate", "--check")[0] == 0
@@ -208,11 +211,21 @@ def test_a_database_of_a_newer_release_is_left_alone(run: Run) -> None:
     with database.write() as unit:
         unit.connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     database.close()
-    for words in (["migrate"], ["serve"], ["user", "list"]):
+    for words in (["migrate"], ["migrate", "--check"], ["serve"], ["user", "list"]):
         status, _, err = run(*words)
         assert status == 2
         assert "9999" in err
         assert "newer" in err
+
+
+def test_migrate_check_ends_with_2_when_the_database_cannot_be_reached(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:hush@127.0.0.1:1/d")
+    status, _, err = run("migrate", "--check")
+    assert status == 2
+    assert "does not answer" in err
+    assert "hush" not in err
 
 
 def test_the_known_revisions_are_alembics(run: Run) -> None:

@@ -28,7 +28,9 @@ def add_server_commands(commands: Commands) -> None:
     migrate = add_command(
         commands, "migrate", _MIGRATE, "Bring the database to this release's tables.", "davserver migrate --check"
     )
-    migrate.add_argument("--check", action="store_true", help="change nothing; exit 1 when there is something to do")
+    migrate.add_argument(
+        "--check", action="store_true", help="change nothing; exit 1 when it is behind, 2 when nobody can tell"
+    )
     worker = add_command(
         commands, "worker", _WORKER, "Do background work until SIGTERM or Ctrl-C: with Redis as a Celery worker.",
         "davserver worker --beat",
