@@ -11,6 +11,7 @@ from html import escape
 from typing import Any, Final, TypeAlias
 
 from davserver.bootstrap import Services
+from davserver.cors import Cors
 from davserver.domain.errors import DavserverError
 from davserver.domain.principal import Principal
 from davserver.monitoring import Meters, Monitoring
@@ -72,10 +73,11 @@ class App:
         rest: WsgiApp | None = None,
         meters: Meters | None = None,
         monitoring: Monitoring | None = None,
+        cors: Cors | None = None,
     ) -> None:
         """`shares` are the paths that `dav` serves; `links` serves what lies below ``/s``, `rest` what lies below ``/api``.
 
-        `prefix` begins the ids of requests; `timer` gives seconds, for the log.
+        `prefix` begins the ids of requests; `timer` gives seconds, for the log. `cors` is for the shares and ``/api``.
         """
         self._dav = dav
         self._rest = rest
@@ -86,6 +88,7 @@ class App:
         self._meters.take_place()
         if monitoring is not None:
             self._pages |= {"/readyz": monitoring.ready, "/metrics": monitoring.metrics}
+        self._cors = cors
         self._close = close
         self._prefix = prefix
         self._timer = timer
@@ -99,7 +102,7 @@ class App:
         request_id = environ[REQUEST_ID] = given
         record = _Record(environ, start_response, self._timer, self._meters)
         try:
-            parts = self._door(environ)(environ, record.start_response)
+            parts = self._cross(environ, record) or self._door(environ)(environ, record.start_response)
         except DavserverError as error:
             # The doors render these; what comes here is about a request that found none.
             parts = _text(record.start_response, f"{error.status} Error", error.detail)
@@ -122,6 +125,25 @@ class App:
     def close(self) -> None:
         """Give back what the services hold. No request may be under way."""
         self._close()
+
+    def _cross(self, environ: Environ, record: "_Record") -> list[bytes] | None:
+        """The answer to a browser's preflight; for all else None, with what the answer has besides noted."""
+        if self._cors is None or not self._is_shared(raw_path(environ)):
+            return None
+        preflight = self._cors.preflight(environ)
+        if preflight is None:
+            record.besides = self._cors.fields(environ)
+            return None
+        record.start_response("204 No Content", preflight)
+        return [b""]
+
+    def _is_shared(self, path: str) -> bool:
+        """Whether web programs have business there."""
+        return (
+            path == REST_BASE
+            or path.startswith(REST_BASE + "/")
+            or any(below_base(path, share) is not None for share in self._shares)
+        )
 
     def _door(self, environ: Environ) -> WsgiApp:
         path = raw_path(environ)
@@ -151,6 +173,7 @@ def make_app(services: Services, meters: Meters | None = None) -> App:
     return App(
         dav, shares, services.close, prefix=prefix, timer=time.perf_counter, links=links, rest=rest,
         meters=meters, monitoring=Monitoring(services, meters),
+        cors=Cors(services.config.cors_origins) if services.config.cors_origins else None,
     )  # fmt: skip
 
 
@@ -165,7 +188,7 @@ def shown_path(path: str) -> str:
 class _Record:
     """What the log says of one request."""
 
-    __slots__ = ("_began", "_environ", "_meters", "_start_response", "_timer", "status")
+    __slots__ = ("_began", "_environ", "_meters", "_start_response", "_timer", "besides", "status")
 
     def __init__(
         self, environ: Environ, start_response: StartResponse, timer: Callable[[], float], meters: Meters
@@ -175,12 +198,14 @@ class _Record:
         self._timer = timer
         self._began = timer()
         self.status = "-"
+        self.besides: Headers = []
+        """Header fields that the answer has besides those of its door."""
         self._meters = meters
         meters.begin(environ["REQUEST_METHOD"])
 
     def start_response(self, status: str, headers: Headers, exc_info: Any = None) -> Callable[[bytes], object]:
         self.status = status[:3]
-        fields = [*headers, ("X-Request-ID", self._environ[REQUEST_ID])]
+        fields = [*headers, *self.besides, ("X-Request-ID", self._environ[REQUEST_ID])]
         return self._start_response(status, fields, exc_info) if exc_info else self._start_response(status, fields)
 
     def count(self, size: int) -> float:

@@ -200,6 +200,31 @@ def _show_network(network: Network) -> str:
     return str(network.network_address if network.prefixlen == network.max_prefixlen else network)
 
 
+_ORIGIN: Final = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?/?", re.ASCII)
+_PORTS: Final = {"http": "80", "https": "443"}
+
+
+def origins() -> Kind[tuple[str, ...]]:
+    """Origins of web programs (RFC 6454), in a list or with commas; ``none`` for none. There is no word for all of them."""
+
+    def parse(value: object) -> tuple[str, ...]:
+        parts = value if isinstance(value, list) else _text(value).split(",")
+        found = [_text(part).lower() for part in parts]
+        return () if found == ["none"] else tuple(map(_origin, found))
+
+    allowed = "none, or origins such as https://app.example.org, http://localhost:3000 (not *, and without a path)"
+    return Kind(allowed, parse, lambda value: ", ".join(value) or "none")
+
+
+def _origin(text: str) -> str:
+    """As a browser writes it: without the port that the scheme has anyway."""
+    match = _ORIGIN.fullmatch(text)
+    if match is None:
+        raise ValueError("not an origin")
+    scheme, host, port = match.groups()
+    return f"{scheme}://{host}" if port is None or port == _PORTS.get(scheme) else f"{scheme}://{host}:{port}"
+
+
 def path() -> Kind[Path]:
     """A file or folder."""
 

@@ -190,6 +190,11 @@ class Config:
         "x-forwarded",
         "Where these proxies say it: in X-Forwarded-For, -Proto and -Host, or in Forwarded (RFC 7239). The others are ignored.",
     )
+    cors_origins: tuple[str, ...] = _setting(
+        kinds.origins(),
+        (),
+        "Web programs of other origins that may use `/dav/` and `/api/` from a browser (CORS), such as KeeWeb; see clients.md.",
+    )
 
     registration: str = _setting(
         kinds.choice("closed", "invitation", "open"),

@@ -269,3 +269,24 @@ def test_the_file_in_the_repository_is_valid() -> None:
     config = load({}, ROOT / "wsgidav.yaml")
     assert config.data_dir == ROOT / "var"
     assert config.wsgidav["provider_mapping"]
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("none", ()),
+        ("https://App.Example.org", ("https://app.example.org",)),
+        (["https://a.example:443/", "http://localhost:3000"], ("https://a.example", "http://localhost:3000")),
+        ("app://obsidian.md, http://[::1]:8080", ("app://obsidian.md", "http://[::1]:8080")),
+    ],
+)
+def test_origins_are_read_as_browsers_write_them(given: object, found: tuple[str, ...]) -> None:
+    assert kinds.origins().parse(given) == found
+
+
+@pytest.mark.parametrize(
+    "given", ["*", "null", "https://a.example/app", "a.example", "https://*.example", "", "https://a b"]
+)
+def test_what_is_no_origin_is_refused(given: str) -> None:
+    with pytest.raises(ValueError, match="not an origin"):
+        kinds.origins().parse(given)
