@@ -46,6 +46,7 @@ from davserver.services.quarantine import Quarantine
 from davserver.services.resets import Resets
 from davserver.services.scans import PERIODS as SCAN_PERIODS
 from davserver.services.scans import Scans, ScanSettings
+from davserver.services.search import Search
 from davserver.services.second_factor import SecondFactors
 from davserver.services.sessions import Sessions
 from davserver.services.statistics import Statistics
@@ -111,6 +112,7 @@ class Services:
     users: Users
     background: BackgroundWork
     activity: Activity
+    search: Search
     statistics: Statistics
     queue: Queue
     runner: Runner
@@ -177,6 +179,7 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
         users=Users(database, clock),
         background=BackgroundWork(database, clock),
         activity=activity,
+        search=Search(database),
         statistics=Statistics(database, clock),
         queue=queue,
         runner=runner,

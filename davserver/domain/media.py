@@ -1,6 +1,7 @@
 """Media types: which one a file has, and what a browser may do with it."""
 
 import re
+from collections.abc import Callable
 from mimetypes import MimeTypes
 from typing import Final
 
@@ -74,6 +75,11 @@ def type_of_name(name: str) -> str:
     """The media type that the extension of a name stands for."""
     dot = name.rfind(".")
     return _TABLE.get(name[dot:].lower(), UNKNOWN) if dot > 0 else UNKNOWN
+
+
+def extensions(fits: Callable[[str], bool]) -> tuple[str, ...]:
+    """The extensions, each with its dot, that stand for a type that fits."""
+    return tuple(extension for extension, content_type in _TABLE.items() if fits(content_type))
 
 
 def type_to_store(content_type: str | None, name: str) -> str:

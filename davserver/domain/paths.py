@@ -17,7 +17,7 @@ from davserver.domain.errors import InvalidName, NameTooLong, PathTooDeep
 MAX_NAME_BYTES: Final = 255
 DEFAULT_MAX_DEPTH: Final = 100
 
-_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+UNFIT: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 """C0 and C1 controls, DEL, surrogates and the two non-characters that XML refuses."""
 _ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
 _BAD_ESCAPE = re.compile("%(?![0-9a-fA-F]{2})")
@@ -35,7 +35,7 @@ def check_name(name: str) -> str:
     """Return `name` when it can be stored; raise `InvalidName` or `NameTooLong`."""
     if not name or name in {".", ".."} or "/" in name:
         raise InvalidName("A name must not be empty, '.', '..' or hold a slash.")
-    if _UNFIT.search(name):
+    if UNFIT.search(name):
         raise InvalidName("A name must not hold control characters or non-characters.")
     if len(name.encode()) > MAX_NAME_BYTES or len(key_of(name).encode()) > MAX_NAME_BYTES:
         raise NameTooLong

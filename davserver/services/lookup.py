@@ -114,6 +114,13 @@ SUBTREE: Final = (
 )
 """The resource `:root` and all below it; the trash is not below the root."""
 
+FOLDERS: Final = (
+    "WITH RECURSIVE folders(id) AS (SELECT CAST(:root AS bigint) UNION ALL"
+    " SELECT m.id FROM folders f JOIN resource m ON m.owner_id = :owner AND m.parent_id = f.id"
+    f" WHERE m.revision_id IS NULL AND m.id <> {TRASH_ID})"
+)
+"""The collection `:root` and all collections below it, through an index over collections; the trash is not below the root."""
+
 _DESCENDANTS = text(
     f"{SUBTREE} SELECT {COLUMNS} FROM sub JOIN resource r ON r.owner_id = :owner AND r.id = sub.id"
     f" {REVISION_JOIN} WHERE sub.depth > 0 ORDER BY sub.depth, r.parent_id, r.name_key"

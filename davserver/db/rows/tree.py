@@ -127,6 +127,15 @@ class ResourceRow(Base):
         ForeignKeyConstraint(["owner_id", "parent_id"], ["resource.owner_id", "resource.id"]),
         ForeignKeyConstraint(["owner_id", "revision_id"], ["revision.owner_id", "revision.id"]),
         Index(None, "owner_id", "revision_id"),
+        # With the third column, which says nothing, SQLite takes it for better than the one before.
+        Index(
+            "ix_resource_folders",
+            "owner_id",
+            "parent_id",
+            "revision_id",
+            sqlite_where=text("revision_id IS NULL"),
+            postgresql_where=text("revision_id IS NULL"),
+        ),
         CheckConstraint("id <> parent_id", name="not_in_itself"),
     )
 
