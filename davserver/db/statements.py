@@ -6,7 +6,8 @@ listeners to `before_cursor_execute` and `after_cursor_execute` are told, as wit
 """
 
 from collections import namedtuple
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection
@@ -32,6 +33,13 @@ class Statement:
     def run(self, connection: Connection, params: Params) -> None:
         """Run it for what it does."""
         self._execute(connection, params).close()
+
+    def run_many(self, connection: Connection, params: Sequence[Params]) -> None:
+        """Run it once for each of `params`, for what it does. On PostgreSQL all of them are sent at once."""
+        if len(params) == 1:
+            self.run(connection, params[0])
+        elif params:
+            self._execute(connection, params).close()
 
     def rows(self, connection: Connection, params: Params) -> list[Row]:
         """Run it for all of its rows."""
@@ -62,17 +70,20 @@ class Statement:
             raise LookupError(f"no row for: {self._clause}")
         return row
 
-    def _execute(self, connection: Connection, params: Params) -> Any:
+    def _execute(self, connection: Connection, params: Params | Sequence[Params]) -> Any:
         sql, order, constants = self._compiled.get(connection.dialect.name) or self._compile(connection)
-        values = {**constants, **params}
-        given: Any = values if order is None else tuple([values[name] for name in order])
+        is_one = isinstance(params, Mapping)
+        given: Any = _given(constants, params, order) if is_one else [_given(constants, one, order) for one in params]
         cursor = connection.connection.cursor()
         try:
             for tell in connection.dispatch.before_cursor_execute or ():
-                sql, given = tell(connection, cursor, sql, given, None, False)  # noqa: FBT003 - SQLAlchemy's own signature
-            cursor.execute(sql, given)
+                sql, given = tell(connection, cursor, sql, given, None, not is_one)
+            if is_one:
+                cursor.execute(sql, given)
+            else:
+                cursor.executemany(sql, given)
             for tell in connection.dispatch.after_cursor_execute or ():
-                tell(connection, cursor, sql, given, None, False)  # noqa: FBT003 - the same
+                tell(connection, cursor, sql, given, None, not is_one)
         except connection.dialect.loaded_dbapi.Error as error:
             raise _translated(connection, cursor, sql, given, error) from error
         return cursor
@@ -85,6 +96,28 @@ class Statement:
         made = (str(compiled), None if order is None else tuple(order), constants)
         self._compiled[connection.dialect.name] = made
         return made
+
+
+def _given(constants: dict[str, Any], params: Any, order: tuple[str, ...] | None) -> Any:
+    """The values of one run as the driver takes them: by name, or in order."""
+    values = {**constants, **params}
+    return values if order is None else tuple([values[name] for name in order])
+
+
+@contextmanager
+def sent_together(connection: Connection) -> Iterator[None]:
+    """Statements that are run for what they do alone go to PostgreSQL in one packet, and are waited for at the end.
+
+    One that fails raises then, and undoes all of them with the transaction.
+    """
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    try:
+        with connection.connection.dbapi_connection.pipeline():  # type: ignore[union-attr]
+            yield
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _translated(connection, None, "(several)", None, error) from error
 
 
 def _translated(connection: Connection, cursor: Any, sql: str, params: Any, error: Any) -> Exception:

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from sqlalchemy import insert
 
 from davserver.db.rows import JobRow
+from davserver.db.statements import Statement
 from davserver.db.units import Unit
 from davserver.domain.clock import Micros
 
@@ -13,10 +15,22 @@ Payload = Mapping[str, str | int | Sequence[str]]
 """What a job is about: ids, never secrets or content. Shown by ``davserver jobs list``."""
 
 
+_INSERT: Final = Statement(
+    insert(JobRow),
+    columns=("kind", "payload", "state", "attempts", "run_at", "claim", "last_error", "created_at"),
+)
+
+
 def enqueue(unit: Unit, kind: str, payload: Payload, now: Micros, *, run_at: Micros | None = None) -> None:
     """Add a job of `kind`, to be done at `run_at` (now when None). Once the unit has committed, the bell rings."""
-    unit.connection.execute(
-        insert(JobRow),
+    enqueue_all(unit, kind, [payload], now, run_at=run_at)
+
+
+def enqueue_all(
+    unit: Unit, kind: str, payloads: Sequence[Payload], now: Micros, *, run_at: Micros | None = None
+) -> None:
+    """The same with a job for each payload."""
+    rows = [
         {
             "kind": kind,
             "payload": json.dumps(payload, separators=(",", ":")),
@@ -26,6 +40,9 @@ def enqueue(unit: Unit, kind: str, payload: Payload, now: Micros, *, run_at: Mic
             "claim": None,
             "last_error": "",
             "created_at": now,
-        },
-    )
-    unit.ring()
+        }
+        for payload in payloads
+    ]
+    if rows:
+        _INSERT.run_many(unit.connection, rows)
+        unit.ring()

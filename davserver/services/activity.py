@@ -4,7 +4,7 @@ So the log holds what happened and nothing that did not: when the unit is undone
 tree is one row. Rows are only ever added, and removed when their time is over; nothing changes one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, Select, and_, delete, insert, or_, select, text, tuple_
@@ -53,14 +53,26 @@ def record(
     `owner_id`: whose drive or account it is done to, when it is not their own. `detail` is shown to that owner and to
     administrators: no secret may be in it.
     """
-    actor_id = None if who.origin.door is Door.BACKGROUND else who.user_id
-    values = _values(who.owner_id if owner_id is None else owner_id, actor_id, who.origin, action, now, detail)
+    values = _values(who.owner_id if owner_id is None else owner_id, _actor(who), who.origin, action, now, detail)
     if path is not None:
         values["path"] = path.key or "/"
     if to is not None:
         values["to_path"] = to.key or "/"
     values["size"] = size
     _INSERT.run(unit.connection, values)
+
+
+def record_uploads(unit: Unit, uploads: Sequence[tuple[Principal, ResourcePath, int]], now: Micros) -> None:
+    """Note new files, by whom, where and of how many bytes each, in their own drives."""
+    rows = [
+        _values(who.owner_id, _actor(who), who.origin, Action.UPLOADED, now, None) | {"path": path.key, "size": size}
+        for who, path, size in uploads
+    ]
+    _INSERT.run_many(unit.connection, rows)
+
+
+def _actor(who: Principal) -> int | None:
+    return None if who.origin.door is Door.BACKGROUND else who.user_id
 
 
 def record_stranger(

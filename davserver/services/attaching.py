@@ -1,7 +1,8 @@
 """Attaching stored content to the tree: a new revision, on a new file or in the place of the old one. For services only."""
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
@@ -10,18 +11,19 @@ from davserver.crypto.segments import Random
 from davserver.db.rows import TRASH_ID, BlobRow, ResourceRow, RevisionRow, TrashEntryRow
 from davserver.db.statements import Statement
 from davserver.domain.clock import HOUR, Micros
-from davserver.domain.resource import Resource
+from davserver.domain.resource import Resource, Revision
 from davserver.domain.verdict import Verdict
-from davserver.jobs.outbox import enqueue
+from davserver.jobs.outbox import enqueue_all
 from davserver.services.changes import (
     Change,
     free_name_in_trash,
     insert_resource,
+    insert_resources,
     note_in_trash,
     release_revisions,
     touch,
 )
-from davserver.services.lookup import Chain, resolve
+from davserver.services.lookup import Chain
 
 DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
 SCAN: Final = "scan"
@@ -61,6 +63,14 @@ class SealedContent:
     checksums: str
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a PUT left: the file as it is now, and whether it was created for it."""
+
+    resource: Resource
+    created: bool
+
+
 _INSERT_BLOB = Statement(insert(BlobRow), columns=BlobRow.__table__.columns.keys())
 _INSERT_REVISION = Statement(
     insert(RevisionRow),
@@ -92,74 +102,94 @@ def attach(
     """
     target = chain.target
     revision_id = change.take_ids(3)
-    _insert_revision(change, revision_id, content, details, random, scans=scans)
-    modified_at = change.now if details.modified_at is None else details.modified_at
+    revision = make_revision(revision_id, content, details, random, change.now, scans=scans)
+    insert_revisions(change, [(revision, content)])
     if target is None:
         parent = chain.parent
         assert parent is not None, "the caller has checked the parent"  # noqa: S101 - for the type checker
-        insert_resource(
-            change,
-            resource_id=revision_id + 1,
-            parent_id=parent.id,
-            name=chain.path.name,
-            revision_id=revision_id,
-            created_at=change.now if details.created_at is None else details.created_at,
-            modified_at=modified_at,
-        )
+        resource = make_file(revision_id + 1, parent, chain.path.name, revision, details, change.now)
+        insert_resources(change, [resource])
         touch(change, parent)
         change.use(content.size)
-    else:
-        params = {"b_owner": change.owner_id, "b_id": target.id, "b_revision": revision_id, "b_modified": modified_at}
-        _SET_REVISION.run(change.unit.connection, params)
-        freed = _keep_or_release(change, chain, target, revision_id + 2, keep)
-        change.use(content.size - freed)
-    return resolve(change.unit.connection, change.owner_id, chain.path)
+        return Chain(chain.path, (*chain.found[:-1], replace(parent, modified_at=change.now), resource))
+    modified_at = change.now if details.modified_at is None else details.modified_at
+    params = {"b_owner": change.owner_id, "b_id": target.id, "b_revision": revision_id, "b_modified": modified_at}
+    _SET_REVISION.run(change.unit.connection, params)
+    freed = _keep_or_release(change, chain, target, revision_id + 2, keep)
+    change.use(content.size - freed)
+    return Chain(chain.path, (*chain.found[:-1], replace(target, modified_at=modified_at, revision=revision)))
 
 
-def _insert_revision(
-    change: Change, revision_id: int, content: SealedContent, details: PutDetails, random: Random, *, scans: bool
-) -> None:
+def make_revision(
+    revision_id: int, content: SealedContent, details: PutDetails, random: Random, now: Micros, *, scans: bool
+) -> Revision:
+    """The revision that `content` is to be."""
+    unscanned = Verdict.WAITING if scans else Verdict.NO_SCANNER
+    return Revision(
+        id=revision_id,
+        blob_id=content.envelope.blob_id,
+        size=content.size,
+        etag=random(12).hex(),
+        content_type=details.content_type or DEFAULT_CONTENT_TYPE,
+        checksums=content.checksums,
+        created_at=now,
+        verdict=Verdict.EMPTY if content.size == 0 else unscanned,
+    )
+
+
+def make_file(
+    resource_id: int, parent: Resource, name: str, revision: Revision, details: PutDetails, now: Micros
+) -> Resource:
+    """The file that a PUT of that revision is to make in `parent`."""
+    return Resource(
+        owner_id=parent.owner_id,
+        id=resource_id,
+        parent_id=parent.id,
+        name=name,
+        created_at=now if details.created_at is None else details.created_at,
+        modified_at=now if details.modified_at is None else details.modified_at,
+        revision=revision,
+    )
+
+
+def insert_revisions(change: Change, made: Sequence[tuple[Revision, SealedContent]]) -> None:
+    """Add revisions and their blobs. One that waits to be scanned leaves a job."""
     connection = change.unit.connection
+    _INSERT_BLOB.run_many(connection, [_blob_values(change, content) for _, content in made])
+    _INSERT_REVISION.run_many(connection, [_revision_values(change, revision) for revision, _ in made])
+    waiting = [revision.id for revision, _ in made if revision.verdict is Verdict.WAITING]
+    enqueue_all(change.unit, SCAN, [{"owner_id": change.owner_id, "revision_id": one} for one in waiting], change.now)
+
+
+def _blob_values(change: Change, content: SealedContent) -> dict[str, Any]:
     envelope = content.envelope
-    _INSERT_BLOB.run(
-        connection,
-        {
-            "id": envelope.blob_id,
-            "owner_id": change.owner_id,
-            "size": content.size,
-            "sealed_size": content.sealed_size,
-            "segment_size": envelope.segment_size,
-            "key_id": envelope.key_id,
-            "wrapped_key": envelope.wrapped_key,
-            "header": content.header,
-            "sealed": content.sealed,
-            "created_at": change.now,
-        },
-    )
-    _INSERT_REVISION.run(
-        connection,
-        {
-            "owner_id": change.owner_id,
-            "id": revision_id,
-            "blob_id": envelope.blob_id,
-            "size": content.size,
-            "etag": random(12).hex(),
-            "content_type": details.content_type or DEFAULT_CONTENT_TYPE,
-            "checksums": content.checksums,
-            "created_at": change.now,
-            **_before_a_scan(change, revision_id, content, scans=scans),
-        },
-    )
+    return {
+        "id": envelope.blob_id,
+        "owner_id": change.owner_id,
+        "size": content.size,
+        "sealed_size": content.sealed_size,
+        "segment_size": envelope.segment_size,
+        "key_id": envelope.key_id,
+        "wrapped_key": envelope.wrapped_key,
+        "header": content.header,
+        "sealed": content.sealed,
+        "created_at": change.now,
+    }
 
 
-def _before_a_scan(change: Change, revision_id: int, content: SealedContent, *, scans: bool) -> dict[str, str | None]:
-    """What is known of the scan of a new revision, which is caused here when there is somebody who scans."""
-    if content.size == 0:
-        return {"verdict": Verdict.EMPTY.value, "signature_version": None}
-    if not scans:
-        return {"verdict": Verdict.NO_SCANNER.value, "signature_version": ""}
-    enqueue(change.unit, SCAN, {"owner_id": change.owner_id, "revision_id": revision_id}, change.now)
-    return {"verdict": Verdict.WAITING.value, "signature_version": ""}
+def _revision_values(change: Change, revision: Revision) -> dict[str, Any]:
+    return {
+        "owner_id": change.owner_id,
+        "id": revision.id,
+        "blob_id": revision.blob_id,
+        "size": revision.size,
+        "etag": revision.etag,
+        "content_type": revision.content_type,
+        "checksums": revision.checksums,
+        "created_at": revision.created_at,
+        "verdict": revision.verdict.value,
+        "signature_version": None if revision.verdict is Verdict.EMPTY else "",
+    }
 
 
 def _keep_or_release(change: Change, chain: Chain, target: Resource, kept_id: int, keep: KeepReplaced) -> int:

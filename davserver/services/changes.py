@@ -44,16 +44,32 @@ class Change:
     quota_bytes: int | None
     trash_retention: Micros | None
     """What the owner set; see `keeps_for`."""
+    is_disabled: bool
+    """Whether the owner's account was disabled."""
 
     def keeps_for(self, retention: Micros) -> Micros:
         """How long the owner's trash keeps what the server would keep for `retention`."""
         return retention if self.trash_retention is None else min(retention, self.trash_retention)
+
+    def check_enabled(self, who: Principal) -> None:
+        """Raise `Unauthenticated` when the owner was shut out since the request of `who` began."""
+        if self.is_disabled and who.origin.door is not Door.CLI:
+            raise Unauthenticated("The account was disabled; nothing was changed.")
 
     def take_ids(self, count: int = 1) -> int:
         """The first of `count` fresh ids."""
         first = self.next_id
         self.next_id += count
         _SET_NEXT_ID.run(self.unit.connection, {"b_owner": self.owner_id, "b_next": self.next_id})
+        return first
+
+    def settle(self, ids: int, delta: int) -> int:
+        """Take `ids` ids and count `delta` bytes, which were seen to have room, in one statement. The first of the ids."""
+        first = self.next_id
+        self.next_id += ids
+        self.used_bytes += delta
+        params = {"b_owner": self.owner_id, "b_next": self.next_id, "b_delta": delta}
+        _SETTLE.run(self.unit.connection, params)
         return first
 
     def use(self, delta: int) -> None:
@@ -84,6 +100,11 @@ _ADD_USED = Statement(
 _READ_SETTINGS = Statement(
     select(UserRow.quota_bytes, UserRow.trash_retention, UserRow.disabled_at).where(UserRow.id == bindparam("b_owner"))
 )
+_SETTLE = Statement(
+    update(TreeRow)
+    .where(TreeRow.owner_id == bindparam("b_owner"))
+    .values(next_id=bindparam("b_next"), used_bytes=TreeRow.used_bytes + bindparam("b_delta"))
+)
 
 
 def open_change(unit: Unit, who: Principal | int, now: Micros, *, ids: int = 0) -> Change:
@@ -100,9 +121,10 @@ def open_change(unit: Unit, who: Principal | int, now: Micros, *, ids: int = 0) 
         owner_id = who
     next_id, used_bytes = _OPEN.one(unit.connection, {"b_owner": owner_id, "b_ids": ids})
     quota_bytes, trash_retention, disabled_at = _READ_SETTINGS.one(unit.connection, {"b_owner": owner_id})
-    if disabled_at is not None and isinstance(who, Principal) and who.origin.door is not Door.CLI:
-        raise Unauthenticated("The account was disabled; nothing was changed.")
-    return Change(unit, owner_id, now, next_id, used_bytes, quota_bytes, trash_retention)
+    change = Change(unit, owner_id, now, next_id, used_bytes, quota_bytes, trash_retention, disabled_at is not None)
+    if isinstance(who, Principal):
+        change.check_enabled(who)
+    return change
 
 
 _TOUCH = Statement(
@@ -150,6 +172,26 @@ def insert_resource(
             "created_at": created_at,
             "modified_at": modified_at,
         },
+    )
+
+
+def insert_resources(change: Change, resources: Sequence[Resource]) -> None:
+    """Add members to collections, as they are."""
+    _INSERT_RESOURCE.run_many(
+        change.unit.connection,
+        [
+            {
+                "owner_id": change.owner_id,
+                "id": resource.id,
+                "parent_id": resource.parent_id,
+                "name": resource.name,
+                "name_key": key_of(resource.name),
+                "revision_id": None if resource.revision is None else resource.revision.id,
+                "created_at": resource.created_at,
+                "modified_at": resource.modified_at,
+            }
+            for resource in resources
+        ],
     )
 
 

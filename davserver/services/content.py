@@ -26,6 +26,7 @@ from davserver.domain.errors import (
     BlobMissing,
     ChecksumMismatch,
     ContentDamaged,
+    DavserverError,
     IncompleteBody,
     IsCollection,
     NotScanned,
@@ -38,7 +39,7 @@ from davserver.domain.principal import Principal
 from davserver.domain.resource import Resource, Revision
 from davserver.domain.verdict import Verdict
 from davserver.services.activity import record
-from davserver.services.attaching import KeepReplaced, PutDetails, SealedContent, attach
+from davserver.services.attaching import KeepReplaced, PutDetails, SealedContent, Stored, attach
 from davserver.services.blobs import open_blob, sealed_blob
 from davserver.services.changes import Change, open_change
 from davserver.services.guards import Touch, check_change
@@ -46,7 +47,8 @@ from davserver.services.lookup import Chain, resolve
 from davserver.services.quota import room_left
 from davserver.services.remembered import SmallContent
 from davserver.services.scanned import infected
-from davserver.services.tree import writable_parent
+from davserver.services.small_puts import SmallPut, SmallPuts
+from davserver.services.tree import check_file_place
 from davserver.services.uploads import Uploads
 from davserver.stores.base import Store, blob_key
 
@@ -73,14 +75,6 @@ class Body(Protocol):
 
     def read(self, size: int) -> bytes:
         """At most `size` bytes; empty only at the true end. Raises `IncompleteBody` when it was cut off."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What a PUT left: the file as it is now, and whether it was created for it."""
-
-    resource: Resource
-    created: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +112,7 @@ class Content:
         self._random = random
         self._settings = settings
         self._uploads = Uploads(database, store, clock, settings.upload_ttl)
+        self._small_puts = SmallPuts(database, clock, random, self._attach, scans=settings.scans)
 
     def check_put(
         self, principal: Principal, path: ResourcePath, length: int | None, preconditions: Preconditions
@@ -125,7 +120,7 @@ class Content:
         """Everything about a PUT that can be known before its body is read. Raises what `put` does."""
         with self._database.read() as connection:
             chain = resolve(connection, principal, path)
-            _check_target(chain)
+            check_file_place(chain)
             touched = Touch(chain, membership=chain.target is None)
             check_change(connection, principal, [touched], preconditions, self._clock())
             left = room_left(connection, principal.owner_id)
@@ -149,14 +144,21 @@ class Content:
         Raises `IncompleteBody`, `ChecksumMismatch`, `ParentMissing`, `IsCollection`, `Locked`, `PreconditionFailed`,
         `QuotaExceeded`, `StoreFull`, `StoreUnavailable`, `Forbidden` (in the trash).
         """
-        self.check_put(principal, path, body.length, preconditions)
+        is_small = body.length is not None and body.length <= self._settings.inline_limit
+        if not is_small:
+            self.check_put(principal, path, body.length, preconditions)
         source = _Source(body, details.checksum)
-        first = source.read_up_to(self._settings.inline_limit + 1)
+        try:
+            first = source.read_up_to(self._settings.inline_limit + 1)
+        except DavserverError:
+            if is_small:  # what would have been said before its body was read comes first
+                self.check_put(principal, path, body.length, preconditions)
+            raise
         blob_id = self._random(16).hex()
         if len(first) <= self._settings.inline_limit:
             source.verify()
-            content = self._seal_inline(blob_id, first, source.checksums)
-            return self._commit(principal, path, content, details, preconditions)
+            content = self._current(self._seal_inline(blob_id, first, source.checksums))
+            return self._small_puts.store(SmallPut(principal, path, content, details, preconditions))
         try:
             source.limit = self._uploads.begin(principal.owner_id, blob_id, body.length)
             content = self._receive(blob_id, first, source)
@@ -254,15 +256,12 @@ class Content:
         details: PutDetails,
         preconditions: Preconditions,
     ) -> Stored:
-        if content.envelope.key_id != self._keyring.current:
-            # The key changed while the body came: nothing new may come under the old one, which may be retired soon.
-            content = replace(content, envelope=content.envelope.rewrapped(self._keyring))
+        content = self._current(content)
         with self._database.write() as unit:
             change = open_change(unit, principal, self._clock())
-            if content.sealed is None:
-                self._uploads.finish(unit, content.envelope.blob_id)
+            self._uploads.finish(unit, content.envelope.blob_id)
             chain = resolve(unit.connection, principal, path)
-            _check_target(chain)
+            check_file_place(chain)
             touched = Touch(chain, membership=chain.target is None)
             check_change(unit.connection, principal, [touched], preconditions, change.now)
             after = self._attach(change, chain, content, details)
@@ -270,15 +269,15 @@ class Content:
             record(unit, principal, action, change.now, path, size=content.size)
             return Stored(after.must_exist(), created=chain.target is None)
 
+    def _current(self, content: SealedContent) -> SealedContent:
+        if content.envelope.key_id == self._keyring.current:
+            return content
+        # The key changed while the body came: nothing new may come under the old one, which may be retired soon.
+        return replace(content, envelope=content.envelope.rewrapped(self._keyring))
+
     def _attach(self, change: Change, chain: Chain, content: SealedContent, details: PutDetails) -> Chain:
         settings = self._settings
         return attach(change, chain, content, details, settings.keep_replaced, self._random, scans=settings.scans)
-
-
-def _check_target(chain: Chain) -> None:
-    if chain.target is not None and chain.target.is_collection:
-        raise IsCollection
-    writable_parent(chain)
 
 
 def _resumed(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

@@ -42,7 +42,7 @@ def locks_around(
 
     One query, and a second only when the owner holds any lock at all: most trees have none most of the time.
     """
-    if not _ANY_LOCK.rows(connection, {"b_owner": owner_id, "b_now": now}):
+    if not has_locks(connection, owner_id, now):
         return ()
     exact: set[str] = set()
     ranges = []
@@ -109,6 +109,11 @@ def check_change(
     closed = sorted({href_of(lock) for lock in in_the_way.values() if lock.root.key not in opened})
     if closed:
         raise Locked(hrefs=tuple(closed))
+
+
+def has_locks(connection: Connection, owner_id: int, now: Micros) -> bool:
+    """Whether the owner's tree holds any live lock."""
+    return bool(_ANY_LOCK.rows(connection, {"b_owner": owner_id, "b_now": now}))
 
 
 def check_conditions(

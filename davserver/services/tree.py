@@ -20,6 +20,7 @@ from davserver.domain.errors import (
     DestinationHoldsSource,
     DestinationInsideSource,
     Forbidden,
+    IsCollection,
     ParentMissing,
     PathTooDeep,
     PreconditionFailed,
@@ -334,6 +335,13 @@ def writable_parent(chain: Chain) -> Resource:
     if chain.parent is None:
         raise ParentMissing
     return chain.parent
+
+
+def check_file_place(chain: Chain) -> None:
+    """Raise unless a file may be put at `chain.path`: `IsCollection`, and what `writable_parent` does."""
+    if chain.target is not None and chain.target.is_collection:
+        raise IsCollection
+    writable_parent(chain)
 
 
 def refuse_too_deep(change: Change, resource_id: int, destination: ResourcePath, max_depth: int) -> None:

@@ -33,10 +33,12 @@ def put(request: DavRequest) -> Answer:
         created_at=parse_unix_seconds(request.header("X-OC-CTime")),
         checksum=request.header("OC-Checksum"),
     )
-    # The service refuses what it can before it reads, so that a client is not told to send a body in vain.
-    stored = request.services.content.put(
-        request.principal, request.path, RequestBody(request), details, request.preconditions
-    )
+    # The service refuses what it can before it reads a large body. A client that waits to be told to send a small one, too,
+    # is not told so in vain.
+    body = RequestBody(request)
+    if request.header("Expect") is not None:
+        request.services.content.check_put(request.principal, request.path, body.length, request.preconditions)
+    stored = request.services.content.put(request.principal, request.path, body, details, request.preconditions)
     assert stored.resource.revision is not None  # noqa: S101 - what was put is a file
     headers = [
         ("ETag", f'"{stored.resource.revision.etag}"'),

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from tests.support.drive import Drive, Response
+from tests.support.drive import Drive, Response, Sent, call, environ_of
 
 LARGE = bytes(range(251)) * 2000
 """Half a megabyte: goes to the store, not into the row."""
@@ -222,6 +222,17 @@ def test_what_can_be_refused_is_refused_before_the_body_is_read(
 ) -> None:
     drive.mkcol("/c")
     assert drive.request("PUT", path, b"", headers, cut_off=True, length=10).status == status
+
+
+def test_a_client_that_asks_first_is_refused_before_it_sends_even_a_small_body(drive: Drive) -> None:
+    class Untouched(Sent):
+        def read(self, size: int | None = -1) -> bytes:
+            raise AssertionError("the body was asked for")
+
+    drive.mkcol("/c")
+    fields = {"Authorization": drive.credentials, "Expect": "100-continue", "Content-Length": "10"}
+    for path, status in (("/c", 405), ("/missing/a", 409)):
+        assert call(drive.app, environ_of("PUT", drive.url(path), Untouched(b""), fields), "PUT").status == status
 
 
 def test_a_quota_is_known_before_the_body_is_read(drive: Drive) -> None:

@@ -214,12 +214,13 @@ def test_a_parent_that_goes_while_the_body_arrives_is_noticed(core: Core, alice:
 
 
 @both
-def test_over_the_quota_nothing_of_the_body_is_read(core: Core, data: bytes) -> None:
+def test_over_the_quota_nothing_is_stored_and_nothing_of_a_large_body_is_read(core: Core, data: bytes) -> None:
     carol = core.add_user("carol", quota=len(data) - 1)
     body = BytesBody(data, len(data))
     with pytest.raises(QuotaExceeded):
         put_body(core, carol, "/f", body)
-    assert body._at == 0
+    assert body._at == (len(data) if len(data) <= INLINE_LIMIT else 0)
+    assert core.scalar(select(func.count()).select_from(BlobRow)) == 0
 
 
 def test_an_upload_reserves_what_it_announces_until_it_ends(core: Core) -> None:

@@ -1,0 +1,234 @@
+"""Small files that are put at the same time are stored together: in one unit, with one wait for the disk. For services only.
+
+The content of a small file is sealed and at hand before its turn comes, so a PUT of one is rows and nothing else. Those that wait
+in this process for the same writer's lock (of SQLite, or of the same tree) go into one unit. Each is checked as ever, gets an
+answer of its own, and is answered when that unit is durable; one that is refused changes nothing and harms no other.
+"""
+
+import logging
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from davserver.crypto.segments import Random
+from davserver.db.statements import sent_together
+from davserver.db.together import Together
+from davserver.db.units import Database, Unit
+from davserver.domain.activity import Action
+from davserver.domain.clock import Clock
+from davserver.domain.conditions import Preconditions
+from davserver.domain.errors import DavserverError, QuotaExceeded
+from davserver.domain.paths import ResourcePath
+from davserver.domain.principal import Principal
+from davserver.domain.resource import Resource, Revision
+from davserver.services.activity import record, record_uploads
+from davserver.services.attaching import (
+    PutDetails,
+    SealedContent,
+    Stored,
+    insert_revisions,
+    make_file,
+    make_revision,
+)
+from davserver.services.changes import Change, insert_resources, open_change, touch
+from davserver.services.credentials import check_credential
+from davserver.services.guards import Touch, check_change, check_conditions, has_locks, state_of
+from davserver.services.lookup import Chain, resolve, resolve_all
+from davserver.services.quota import reserved_bytes
+from davserver.services.tree import check_file_place
+
+log = logging.getLogger(__name__)
+
+Attach = Callable[[Change, Chain, SealedContent, PutDetails], Chain]
+Outcome = Stored | Exception
+
+_IDS: Final = 2
+"""Of the tree, for a new file: its revision and itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmallPut:
+    """A PUT whose sealed content goes into its row."""
+
+    principal: Principal
+    path: ResourcePath
+    content: SealedContent
+    details: PutDetails
+    preconditions: Preconditions
+
+
+class SmallPuts:
+    """`attach` makes content the file at a path, new or not (`attaching.attach`)."""
+
+    def __init__(self, database: Database, clock: Clock, random: Random, attach: Attach, *, scans: bool) -> None:
+        self._database = database
+        self._clock = clock
+        self._random = random
+        self._attach = attach
+        self._scans = scans
+        self._together: Together[SmallPut, Stored] = Together(self._work)
+
+    def store(self, put: SmallPut) -> Stored:
+        """Store it, with others that wait. Raises what `Content.put` does."""
+        # Two trees in one unit would be two locks, which two processes might take in different order; SQLite has one.
+        return self._together.do(None if self._database.is_sqlite else put.principal.owner_id, put)
+
+    def _work(self, owner_id: Hashable, take: Callable[[], Sequence[SmallPut]]) -> Sequence[Outcome]:
+        puts: Sequence[SmallPut] = ()
+        try:
+            with self._database.write() as unit:
+                # Whoever comes while we wait for the tree's lock still comes along.
+                changes = {} if owner_id is None else {owner_id: open_change(unit, int(str(owner_id)), self._clock())}
+                puts = take()
+                outcomes = self._store(unit, changes, puts)
+                _NothingStored.unless_something(outcomes)
+        except _NothingStored as nothing:
+            return nothing.outcomes
+        except DavserverError:
+            raise  # the database is away, or full: for all of them
+        except Exception:
+            if len(puts) < 2:
+                raise
+            log.exception("%d small files could not be stored together; each is tried alone", len(puts))
+            return [self._alone(put) for put in puts]
+        return outcomes
+
+    def _alone(self, put: SmallPut) -> Outcome:
+        try:
+            [outcome] = self._work(None, lambda: [put])
+        except Exception as error:  # noqa: BLE001 - raised where it belongs, by who waits for it
+            return error
+        return outcome
+
+    def _store(self, unit: Unit, changes: dict[Hashable, Change], puts: Sequence[SmallPut]) -> list[Outcome]:
+        outcomes: dict[int, Outcome] = {}
+        for owner_id in dict.fromkeys(put.principal.owner_id for put in puts):
+            change = changes.get(owner_id) or open_change(unit, owner_id, self._clock())
+            own = {number: put for number, put in enumerate(puts) if put.principal.owner_id == owner_id}
+            outcomes |= self._store_own(change, own)
+        return [outcomes[number] for number in range(len(puts))]
+
+    def _store_own(self, change: Change, puts: dict[int, SmallPut]) -> dict[int, Outcome]:
+        """Store the puts to one tree: plain new files in a fixed number of statements, then all others one by one."""
+        batch = _Batch(change, has_locks(change.unit.connection, change.owner_id, change.now))
+        chains = resolve_all(change.unit.connection, change.owner_id, [put.path for put in puts.values()])
+        outcomes: dict[int, Outcome] = {}
+        new: list[tuple[int, SmallPut, Resource]] = []
+        others: list[int] = []
+        for (number, put), chain in zip(puts.items(), chains, strict=True):
+            try:
+                put.principal.check_write()
+                change.check_enabled(put.principal)
+                check_credential(change.unit.connection, put.principal, change.now)
+                put.principal.check_reach(put.path)
+                if batch.admits(put, chain):
+                    new.append((number, put, batch.parent_for(put, chain)))
+                else:
+                    others.append(number)
+            except DavserverError as error:
+                outcomes[number] = error
+        outcomes |= self._store_new(change, new)
+        for number in others:
+            outcomes[number] = self._store_one(change, puts[number], is_alone=len(puts) == 1)
+        return outcomes
+
+    def _store_new(self, change: Change, new: Sequence[tuple[int, SmallPut, Resource]]) -> dict[int, Outcome]:
+        if not new:
+            return {}
+        connection, outcomes = change.unit.connection, dict[int, Outcome]()
+        made: list[tuple[Revision, SealedContent]] = []
+        files: list[Resource] = []
+        with sent_together(connection):
+            next_id = change.settle(_IDS * len(new), sum(put.content.size for _, put, _ in new))
+            for number, put, parent in new:
+                content, details = put.content, put.details
+                revision = make_revision(next_id, content, details, self._random, change.now, scans=self._scans)
+                made.append((revision, content))
+                files.append(make_file(next_id + 1, parent, put.path.name, revision, details, change.now))
+                outcomes[number] = Stored(files[-1], created=True)
+                next_id += _IDS
+            insert_revisions(change, made)
+            insert_resources(change, files)
+            for parent in {parent.id: parent for _, _, parent in new}.values():
+                touch(change, parent)
+            record_uploads(change.unit, [(put.principal, put.path, put.content.size) for _, put, _ in new], change.now)
+        return outcomes
+
+    def _store_one(self, change: Change, put: SmallPut, *, is_alone: bool) -> Outcome:
+        """One that replaces, or may be locked out, or has conditions on others: it may fail half-way, and is then undone."""
+        if is_alone:
+            try:
+                return self._put(change, put)
+            except DavserverError as error:
+                return error  # the unit is undone with it
+        before = (change.next_id, change.used_bytes)
+        try:
+            with change.unit.connection.begin_nested():
+                return self._put(change, put)
+        except DavserverError as error:
+            change.next_id, change.used_bytes = before
+            return error
+
+    def _put(self, change: Change, put: SmallPut) -> Stored:
+        principal, connection = put.principal, change.unit.connection
+        chain = resolve(connection, principal, put.path)
+        check_file_place(chain)
+        check_change(
+            connection, principal, [Touch(chain, membership=chain.target is None)], put.preconditions, change.now
+        )
+        after = self._attach(change, chain, put.content, put.details)
+        action = Action.UPLOADED if chain.target is None else Action.REPLACED
+        record(change.unit, principal, action, change.now, put.path, size=put.content.size)
+        return Stored(after.must_exist(), created=chain.target is None)
+
+
+class _Batch:
+    """The plain new files of one tree, and the room that is left for them."""
+
+    def __init__(self, change: Change, has_locks: bool) -> None:
+        self._change = change
+        self._has_locks = has_locks
+        self._keys: set[tuple[str, ...]] = set()
+        self._room: int | None = None
+
+    def admits(self, put: SmallPut, chain: Chain) -> bool:
+        """Whether all that decides about the PUT is `chain`: no lock, no condition on another URL, no other PUT to the same."""
+        keys = put.path.keys
+        is_plain = chain.target is None and not self._has_locks and not put.preconditions.tagged_paths
+        if not is_plain or keys in self._keys:
+            return False
+        self._keys.add(keys)
+        return True
+
+    def parent_for(self, put: SmallPut, chain: Chain) -> Resource:
+        """The collection that the new file goes into. Raises what a PUT that must not be raises."""
+        check_file_place(chain)
+        check_conditions(self._change.unit.connection, put.principal, chain, put.preconditions, ())
+        put.preconditions.check_write(state_of(chain, ()))
+        self._take_room(put.content.size)
+        assert chain.parent is not None  # noqa: S101 - `check_file_place` has seen to it
+        return chain.parent
+
+    def _take_room(self, size: int) -> None:
+        change = self._change
+        if change.quota_bytes is None or size == 0:
+            return
+        if self._room is None:
+            reserved = reserved_bytes(change.unit.connection, change.owner_id)
+            self._room = change.quota_bytes - change.used_bytes - reserved
+        if size > self._room:
+            raise QuotaExceeded
+        self._room -= size
+
+
+class _NothingStored(Exception):
+    """All were refused: the unit is undone, and the tree keeps its version."""
+
+    def __init__(self, outcomes: list[Outcome]) -> None:
+        super().__init__()
+        self.outcomes = outcomes
+
+    @classmethod
+    def unless_something(cls, outcomes: list[Outcome]) -> None:
+        if all(isinstance(outcome, Exception) for outcome in outcomes):
+            raise cls(outcomes)
