@@ -10,7 +10,14 @@ from typing import Final
 from sqlalchemy import func, select
 
 from davserver.bootstrap.outside import open_database, open_limiter, open_scanner, open_store
-from davserver.bootstrap.people import open_accounts, open_devices, open_resets, open_second_factors, open_sessions
+from davserver.bootstrap.people import (
+    open_accounts,
+    open_devices,
+    open_resets,
+    open_second_factors,
+    open_sessions,
+    open_signing_keys,
+)
 from davserver.bootstrap.readiness import known_revisions, migrate, warnings
 from davserver.bootstrap.secrets import Random, key_file, key_source, make_data_dir, open_keyring, secret_of
 from davserver.config import Config
@@ -74,6 +81,7 @@ __all__ = [
     "open_scanner",
     "open_second_factors",
     "open_sessions",
+    "open_signing_keys",
     "open_store",
     "start",
     "warnings",

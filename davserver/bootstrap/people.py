@@ -12,7 +12,8 @@ from davserver.services.passwords import PasswordHasher
 from davserver.services.resets import Resets
 from davserver.services.second_factor import SecondFactors
 from davserver.services.sessions import Sessions
-from davserver.services.signing import Signer, SigningKeys
+from davserver.services.signing import Signer
+from davserver.services.signing_keys import SigningKeys
 from davserver.services.throttle import Throttle
 
 
@@ -34,7 +35,14 @@ def open_sessions(
 ) -> Sessions:
     """The sessions alone."""
     secret = secret_of(config, random)
-    return Sessions(database, clock, random, secret, Signer(SigningKeys.of_secret(secret), clock))
+    return Sessions(database, clock, random, secret, Signer(SigningKeys(database, clock, secret), clock))
+
+
+def open_signing_keys(
+    config: Config, database: Database, *, clock: Clock = system_clock, random: Random = os.urandom
+) -> SigningKeys:
+    """The keys that sign alone."""
+    return SigningKeys(database, clock, secret_of(config, random))
 
 
 def open_second_factors(
@@ -48,7 +56,7 @@ def open_resets(
     config: Config, database: Database, *, clock: Clock = system_clock, random: Random = os.urandom
 ) -> Resets:
     """Reset links and invitations alone."""
-    signer = Signer(SigningKeys.of_secret(secret_of(config, random)), clock)
+    signer = Signer(open_signing_keys(config, database, clock=clock, random=random), clock)
     accounts = open_accounts(config, database, clock=clock, random=random)
     hasher = PasswordHasher()
     return Resets(database, clock, random, signer, accounts=accounts, hasher=hasher, registration=config.registration)

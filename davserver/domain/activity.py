@@ -55,6 +55,7 @@ class Action(StrEnum):
     INVITED = "invited"
     JOB_RETRIED = "job_retried"
     JOB_FORGOTTEN = "job_forgotten"
+    SIGNING_KEY_ROTATED = "signing_key_rotated"
 
     @property
     def is_audit(self) -> bool:

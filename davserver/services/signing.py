@@ -1,28 +1,13 @@
 """Signed statements that expire: access tokens, reset links, invitations. JSON Web Tokens (RFC 7519), keys by id."""
 
-import hashlib
-import hmac
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from davserver.domain.clock import SECOND, Clock
 from davserver.domain.errors import Unauthenticated
+from davserver.services.signing_keys import SigningKeys
 
 ALGORITHM: Final = "HS256"
 ISSUER: Final = "davserver"
-
-
-@dataclass(frozen=True, slots=True)
-class SigningKeys:
-    """The keys by id. The first signs; all of them are believed."""
-
-    keys: tuple[tuple[str, bytes], ...] = field(repr=False)
-
-    @classmethod
-    def of_secret(cls, secret: bytes) -> "SigningKeys":
-        """One key, derived from the deployment's secret; its id changes with it."""
-        key = hmac.digest(secret, b"davserver access token 1", hashlib.sha256)
-        return cls(((hashlib.sha256(key).hexdigest()[:8], key),))
 
 
 class Signer:
@@ -36,7 +21,7 @@ class Signer:
         """A statement that counts for so many seconds."""
         import jwt  # noqa: PLC0415 - a tenth of a second to load, that WebDAV does not need
 
-        key_id, key = self._keys.keys[0]
+        key_id, key = self._keys.current()
         issued = self._clock() // SECOND
         told = {"iss": ISSUER, "aud": audience, "iat": issued, "exp": issued + seconds, **claims}
         return jwt.encode(told, key, algorithm=ALGORITHM, headers={"kid": key_id})
@@ -46,7 +31,7 @@ class Signer:
         import jwt  # noqa: PLC0415 - the same
 
         try:
-            key = dict(self._keys.keys).get(str(jwt.get_unverified_header(text).get("kid")))
+            key = self._keys.find(str(jwt.get_unverified_header(text).get("kid")))
             if key is None:
                 raise Unauthenticated(refusal)
             # Our clock decides what has expired, below.

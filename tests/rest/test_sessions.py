@@ -1,11 +1,13 @@
 import base64
 import json
+import os
 
 import jwt
 import pytest
 
-from davserver.services.sessions import ACCESS_SECONDS, REFRESH_SECONDS, Sessions
-from davserver.services.signing import Signer, SigningKeys
+from davserver.bootstrap import open_signing_keys
+from davserver.services.sessions import ACCESS_SECONDS, REFRESH_SECONDS
+from davserver.services.signing_keys import SigningKeys
 from tests.support.rest import Rest
 
 
@@ -90,7 +92,7 @@ def test_a_changed_password_and_a_disabled_user_end_sessions_at_once(rest: Rest,
 @pytest.mark.parametrize("change", ["none", "other algorithm", "other key", "no key id", "other audience"])
 def test_an_access_token_of_another_making_is_refused(rest: Rest, ada: Rest, change: str) -> None:
     assert ada.token is not None
-    keys = rest.services.sessions._signer._keys.keys
+    keys = [signing_keys(rest).current()]
     claims = jwt.decode(ada.token, options={"verify_signature": False})
     headers: dict[str, str] = {"kid": keys[0][0]}
     key, algorithm = keys[0][1], "HS256"
@@ -108,11 +110,48 @@ def test_an_access_token_of_another_making_is_refused(rest: Rest, ada: Rest, cha
     assert not is_in(rest, head + "." + ada.token.split(".")[1] + ".")
 
 
-def test_keys_can_be_rotated(rest: Rest, ada: Rest) -> None:
-    assert ada.token is not None
+def signing_keys(rest: Rest) -> SigningKeys:
+    """The keys as another process has them."""
+    return open_signing_keys(rest.services.config, rest.services.database, clock=rest.clock)
+
+
+def test_a_new_key_signs_at_once_and_what_the_old_one_signed_is_believed(rest: Rest, ada: Rest) -> None:
     assert ada.drive is not None
-    old = rest.services.sessions._signer._keys.keys
-    parts = (rest.services.database, rest.clock, bytes, b"secret")
-    origin = ada.drive.principal.origin
-    both = Sessions(*parts, Signer(SigningKeys((("new", b"n" * 32), *old)), rest.clock))
-    assert both.authenticate(ada.token, origin).name == ada.drive.principal.name
+    assert ada.token is not None
+    before = kid_of(ada.token)
+    made = signing_keys(rest).rotate(os.urandom)
+    assert ada.request("GET", "/me").status == 200
+    later = ada.sign_in(ada.drive)
+    assert kid_of(later.token) == made != before
+    assert later.request("GET", "/me").status == 200
+    assert [key.id for key in signing_keys(rest).shown()][:2] == [made, before]
+    rest.clock.advance(8 * 86_400)
+    assert [key.id for key in signing_keys(rest).shown()] == [made]
+    assert signing_keys(rest).find(before) is None
+    assert signing_keys(rest).current()[0] == made
+
+
+def test_after_a_rotation_now_nothing_that_was_signed_before_counts(rest: Rest, ada: Rest) -> None:
+    assert ada.drive is not None
+    reset = rest.services.resets.reset_token(ada.drive.principal.name)
+    given = {"name": ada.drive.principal.name, "password": ada.drive.password}
+    pair = rest.json("POST", "/sessions", given, status=201)
+    assert is_in(rest, pair["access_token"])
+    signing_keys(rest).rotate(os.urandom, at_once=True)
+    rest.clock.advance(5)
+    assert not is_in(rest, pair["access_token"])
+    assert ada.request("GET", "/me").status == 401
+    new = {"token": reset, "new_password": "quite another"}
+    assert rest.request("PUT", "/accounts/password", new).status == 401
+    again = rest.json("POST", "/sessions/refresh", {"refresh_token": pair["refresh_token"]})
+    assert is_in(rest, again["access_token"])
+
+
+@pytest.mark.parametrize("kid", ["00000000", "a\0b", "", "x" * 5000, "\ud800"])
+def test_a_key_id_that_is_none_is_refused(rest: Rest, ada: Rest, kid: str) -> None:
+    claims = jwt.decode(ada.token or "", options={"verify_signature": False})
+    assert not is_in(rest, jwt.encode(claims, b"k" * 32, "HS256", {"kid": kid}))
+
+
+def kid_of(token: str | None) -> str:
+    return str(jwt.get_unverified_header(token or "")["kid"])

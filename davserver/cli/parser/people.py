@@ -10,6 +10,7 @@ from davserver.domain.principal import Door
 _USER: Final = later("users")
 _TOKEN: Final = later("tokens")
 _ACTIVITY: Final = later("activity")
+_SIGNING: Final = later("signing")
 
 
 def add_user_commands(users: Commands) -> None:
@@ -96,3 +97,15 @@ def add_activity_command(commands: Commands) -> None:
     activity.add_argument("--door", choices=[door.value for door in Door], help="only what came that way")
     activity.add_argument("--audit", action="store_true", help="leave out everyday work on files")
     activity.add_argument("--count", type=int, default=50, metavar="N", help="the newest N (default: 50)")
+
+
+def add_signing_commands(signing: Commands) -> None:
+    """``signing ...``."""
+    add_command(
+        signing, "list", _SIGNING, "List the keys that sign, and until when what they signed is believed.",
+        "davserver signing list",
+    )  # fmt: skip
+    rotate = add_command(
+        signing, "rotate", _SIGNING, "Sign with a new key from now on, on every machine.", "davserver signing rotate"
+    )
+    rotate.add_argument("--now", action="store_true", help="what was signed before is void at once (a key got out)")

@@ -7,7 +7,14 @@ come from `TreeRow.next_id`, so that a whole subtree gets its ids in one stateme
 Times are microseconds since the epoch, UTC. Sizes are bytes of content, before sealing, unless said otherwise.
 """
 
-from davserver.db.rows.access import ActivityRow, DeviceTokenRow, InvitationRow, RecoveryCodeRow, SessionRow
+from davserver.db.rows.access import (
+    ActivityRow,
+    DeviceTokenRow,
+    InvitationRow,
+    RecoveryCodeRow,
+    SessionRow,
+    SigningKeyRow,
+)
 from davserver.db.rows.base import FIRST_FREE_ID, ROOT_ID, TRASH_ID, Base, BigInt, Bytewise
 from davserver.db.rows.sharing import LinkRow, LinkUseRow, PreviewRow
 from davserver.db.rows.tree import (
@@ -48,6 +55,7 @@ __all__ = [
     "ResourceRow",
     "RevisionRow",
     "SessionRow",
+    "SigningKeyRow",
     "TrashEntryRow",
     "TreeRow",
     "UploadRow",

@@ -105,3 +105,16 @@ class InvitationRow(Base):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     expires_at: Mapped[int] = mapped_column(BigInt, index=True)
+
+
+class SigningKeyRow(Base):
+    """A key that signs access tokens, reset links and invitations, or did; the secret that it takes besides is not here."""
+
+    __tablename__ = "signing_key"
+
+    id: Mapped[str] = mapped_column(String(8), primary_key=True)
+    salt: Mapped[bytes] = mapped_column(LargeBinary)
+    """Empty for the first one, which has none."""
+    made_at: Mapped[int] = mapped_column(BigInt)
+    ends_at: Mapped[int | None] = mapped_column(BigInt)
+    """From when on nothing that it signed is believed; None while it signs."""
