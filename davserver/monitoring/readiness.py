@@ -79,7 +79,7 @@ class Readiness:
             self._off["broker"] = State("off", is_needed=False)
         else:
             url = config.redis_url.reveal()
-            self._checks["broker"] = Check(lambda: _ping(url), _DEAR_SECONDS, is_needed=False)
+            self._checks["broker"] = Check(lambda: ping(url), _DEAR_SECONDS, is_needed=False)
         if config.clamav_host is None:
             self._off["scanner"] = State("off", is_needed=False)
         else:
@@ -108,7 +108,8 @@ def _compare(services: Services) -> None:
         raise Unavailable("The database is not migrated to this release: davserver migrate.")
 
 
-def _ping(url: str) -> None:
+def ping(url: str) -> None:
+    """See that a Redis answers. Raises what its client does."""
     client = redis.Redis.from_url(url, socket_timeout=_BROKER_SECONDS, socket_connect_timeout=_BROKER_SECONDS)
     try:
         client.ping()

@@ -7,6 +7,7 @@ from davserver.cli.parser.adding import Commands, add_command, add_group, later
 
 _SERVE: Final = later("serving", "serve")
 _MIGRATE: Final = later("migrating")
+_DOCTOR: Final = later("doctor")
 _VERIFY: Final = later("verify")
 _WORKER: Final = later("jobs", "worker")
 _BEAT: Final = later("jobs", "beat")
@@ -18,7 +19,7 @@ _KEYS: Final = later("keys")
 
 
 def add_server_commands(commands: Commands) -> None:
-    """``serve``, ``worker``, ``beat``, ``migrate``, ``verify`` and ``config show``."""
+    """``serve``, ``worker``, ``beat``, ``migrate``, ``verify``, ``doctor`` and ``config show``."""
     serve = add_command(
         commands, "serve", _SERVE, "Serve the drive until SIGTERM or Ctrl-C.",
         "davserver serve --tls-cert cert.pem --tls-key key.pem",
@@ -43,6 +44,10 @@ def add_server_commands(commands: Commands) -> None:
     )
     verify.add_argument("--deep", action="store_true", help="open every segment of every file")
     verify.add_argument("--repair", action="store_true", help="mend what can be mended without a loss")
+    doctor = add_command(
+        commands, "doctor", _DOCTOR, "Say what is wrong with the set-up, and what to do.", "davserver doctor --json"
+    )
+    doctor.add_argument("--json", action="store_true", help="the report for programs")
     show = add_group(commands, "config", "Look at the configuration.")
     add_command(
         show, "show", _CONFIG_SHOW, "Print every setting, its value and where it came from.",
