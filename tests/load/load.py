@@ -14,7 +14,10 @@ from tests.load.targets import Target
 
 USERS = 40
 MINUTES = 30.0
-TEXT = "Half of the users look around in a mounted drive, a fifth save as office programs do, a fifth sync, a tenth stream media."
+TEXT = (
+    "Of eleven users five look around in a mounted drive, two save as office programs do, two sync, one streams media, "
+    "one comes over REST."
+)
 
 
 def measure(servers: list[str], minutes: float = MINUTES, users: int = USERS) -> dict[str, Any]:

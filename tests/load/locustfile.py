@@ -4,8 +4,10 @@ import itertools
 import os
 import random
 import secrets
+import threading
 
 from locust import HttpUser, between, task
+from locust.clients import HttpSession
 
 LIST = (
     '<propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/><getetag/><creationdate/>'
@@ -37,6 +39,75 @@ class Person(HttpUser):
         """Send a request; its answer's header. A status that is an error counts as a failure, in locust's figures."""
         headers = {key.replace("_", "-"): value for key, value in fields.items()}
         return dict(self.client.request(method, path, name=name, data=data, headers=headers).headers)
+
+
+class Access:
+    """The access token that all `Scripts` share, as the scripts of one user on one machine do."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._token = ""
+
+    def token(self, client: HttpSession, refused: str = "") -> str:
+        """A token other than the one that was refused: the one that there is, or that of a new session."""
+        with self._lock:
+            if self._token == refused:
+                asked = {"name": os.environ["DAV_USER"], "password": os.environ["DAV_PASSWORD"]}
+                self._token = client.post("/api/v1/sessions", name="REST sign in", json=asked).json()["access_token"]
+            return self._token
+
+
+ACCESS = Access()
+
+
+class Scripts(Person):
+    """Scripts and pages that come over REST: list, upload, download, move, delete, look at figures and at the log."""
+
+    weight = 1
+    token = ""
+
+    def on_start(self) -> None:
+        super().on_start()
+        self.client.auth = None
+        self.place = self.folder.removeprefix("/dav")
+
+    def ask(
+        self, method: str, route: str, name: str, *, data: bytes | None = None, json: object = None, **query: str
+    ) -> None:
+        """Send a request; an access token that has run out is replaced by a new one."""
+        for _ in range(2):
+            self.token = self.token or ACCESS.token(self.client)
+            with self.client.request(
+                method, f"/api/v1/{route}", name=f"REST {name}", params=query, data=data, json=json,
+                headers={"Authorization": f"Bearer {self.token}"}, catch_response=True,
+            ) as answer:  # fmt: skip
+                if answer.status_code != 401:
+                    return
+                answer.success()
+                self.token = ACCESS.token(self.client, refused=self.token)
+
+    @task(4)
+    def look(self) -> None:
+        self.ask("GET", "files", "list", path=self.place)
+
+    @task(4)
+    def read(self) -> None:
+        self.ask("GET", "files/content", "download", path=f"{self.place}/file-{random.randrange(20)}.txt")
+
+    @task(2)
+    def push(self) -> None:
+        path = f"{self.place}/{secrets.token_hex(4)}"
+        self.ask("PUT", "files/content", "upload", data=BLOCK[: random.randrange(100, 90_000)], path=f"{path}.part")
+        self.ask("POST", "files/move", "move", json={"source": f"{path}.part", "destination": f"{path}.bin"})
+        self.ask("GET", "files/metadata", "metadata", path=f"{path}.bin")
+        self.ask("DELETE", "files", "delete", path=f"{path}.bin")
+
+    @task(1)
+    def figures(self) -> None:
+        self.ask("GET", "statistics", "statistics")
+        self.ask("GET", "statistics/top", "statistics, top")
+        self.ask("GET", "activity", "activity")
+        self.ask("GET", "trash", "trash")
 
 
 class Mounted(Person):

@@ -139,6 +139,11 @@ def _growth(part: dict[str, Any]) -> Iterator[str]:
         yield ""
     if _plot_growth(part["sizes"]):
         yield "![Time of one operation](benchmarks/growth.svg)"
+    for server, depths in part.get("depths", {}).items():
+        yield f"\n| {server}, at depth | " + " | ".join(depths) + " |"
+        yield "|---" * (len(depths) + 1) + "|"
+        for name in next(iter(depths.values())):
+            yield f"| {name} | " + " | ".join(f"{row[name]:.2f}" for row in depths.values()) + " |"
 
 
 def _neighbours(part: dict[str, Any]) -> Iterator[str]:
