@@ -1,29 +1,77 @@
-"""Ten slow downloads and ten slow uploads: does a PROPFIND beside them still get its answer?"""
+"""Ten slow downloads and ten slow uploads, or a long scan: does a PROPFIND beside them still get its answer?"""
 
+import contextlib
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from tests.load import targets as servers_of
 from tests.load.client import Site, UnexpectedAnswer, ask, download, hammer, upload
 from tests.load.compare import running, say
 from tests.load.work import BLOCK, PROPFIND, SMALL, STORED, XML
+from tests.support.clamd import ClamdServer
+from tests.support.tools import find
 
 SLOW = 10
 SECONDS = 8.0
 SIZE = 32 << 20
 _PIECE = 64 * 1024
-TEXT = f"{SLOW} downloads and {SLOW} uploads move some 200 KB a second each; two processes with 8 threads each."
+SCANNED_FILES, SCANNED_SIZE = 5, 2 << 30
+"""What clamd scans meanwhile: 10 GiB, in files of a size that it takes (4 GiB at most)."""
+TEXT = (
+    f"{SLOW} downloads and {SLOW} uploads move some 200 KB a second each; two processes with 8 threads each. The scan is one "
+    f"of {SCANNED_FILES * SCANNED_SIZE >> 30} GiB by a clamd on the same machine."
+)
 
 
-def measure(servers: list[str]) -> dict[str, Any]:
-    """The figures of the part."""
+def measure(servers: list[str], scanned: int = SCANNED_SIZE) -> dict[str, Any]:
+    """The figures of the part; `scanned` bytes in each of the files that are scanned."""
     rows = []
     for name in servers:
         with running([name]) as (targets, _):
             for target in targets:
-                rows.append({"server": name} | beside(target.site))
+                rows.append({"server": name, "beside": "slow transfers"} | beside(target.site))
                 say(f"neighbours: {rows[-1]}")
+        if find("clamd") is None:
+            say("neighbours: no scan, as clamd is not installed (Debian's package clamav-daemon)")
+            continue
+        with scanning(name) as (site, clamd):
+            rows.append({"server": name, "beside": "a scan"} | beside_scan(site, clamd, scanned))
+            say(f"neighbours: {rows[-1]}")
     return {"text": TEXT, "rows": rows}
+
+
+@contextlib.contextmanager
+def scanning(name: str) -> Iterator[tuple[Site, ClamdServer]]:
+    """One of our servers with a clamd that takes large files."""
+    limits = dict.fromkeys(("StreamMaxLength", "MaxFileSize", "MaxScanSize"), "4000M") | {
+        "MaxScanTime": "0",
+        "LogClean": "yes",
+    }
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="davserver-bench-")))
+        clamd = ClamdServer(folder / "clamd", **limits)
+        stack.callback(clamd.stop)
+        clamd.start()
+        near = servers_of.Neighbours(folder, stack)
+        settings = clamd.settings | {"DAVSERVER_SCAN_MAX_SIZE": "3G"}
+        target = stack.enter_context(servers_of.OURS_BY_NAME[name](near, **settings))
+        yield target.site, clamd
+
+
+def beside_scan(site: Site, clamd: ClamdServer, size: int, seconds: float = SECONDS) -> dict[str, dict[str, float]]:
+    """Percentiles as `beside` has them, while clamd is busy with files of this size."""
+    ask(site, STORED, "PUT", "/one.bin", SMALL)
+    quiet = percentiles(site, seconds)
+    for number in range(SCANNED_FILES):
+        upload(site, f"/scanned-{number}.bin", size, BLOCK)
+    loud = percentiles(site, seconds)
+    if clamd.streams > SCANNED_FILES:
+        raise UnexpectedAnswer("the scan was over before the measuring was: make it larger")
+    return {"quiet": quiet, "loud": loud}
 
 
 def beside(site: Site, seconds: float = SECONDS) -> dict[str, dict[str, float]]:

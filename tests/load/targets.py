@@ -199,9 +199,9 @@ def apache_fs(near: Neighbours) -> Iterator[Target]:
         yield target
 
 
+OURS_BY_NAME = {"ours-embedded": ours_embedded, "ours-company": ours_company}
 SERVERS = {
-    "ours-embedded": ours_embedded,
-    "ours-company": ours_company,
+    **OURS_BY_NAME,
     "rclone-s3": rclone_s3,
     "wsgidav-fs": wsgidav_fs,
     "apache-fs": apache_fs,
