@@ -40,7 +40,8 @@ check: .venv/.tests
 
 prove: .venv/.tests
 	@scripts/debian-packages
-	@DAVSERVER_PROVE=1 $(BIN)/python -m pytest -s tests/faults tests/model tests/crash tests/deploy $(PYTEST)
+	@DAVSERVER_PROVE=1 $(BIN)/python -m pytest -s tests/faults tests/model tests/crash tests/deploy \
+		tests/e2e/test_fuzzed.py tests/e2e/test_rest_fuzzed.py $(PYTEST)
 
 bench: .venv/.bench
 	@[ -x /usr/sbin/apache2 ] || scripts/debian-packages apache2-bin || true

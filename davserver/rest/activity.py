@@ -10,7 +10,7 @@ from davserver.domain.paging import Page as Found
 from davserver.domain.paths import ResourcePath
 from davserver.domain.principal import Door
 from davserver.rest.context import principal, services
-from davserver.rest.models import Answer, Page, Paged, micros, moment
+from davserver.rest.models import Answer, Page, Paged, Time, micros, moment
 from davserver.rest.noun import Access, Noun
 
 noun = Noun("activity", "What was done: by whom, when, where, from where, and with what.")
@@ -21,8 +21,8 @@ class ActivityQuery(Paged):
 
     action: Annotated[list[Action] | None, Field(description="One of these.")] = None
     path: Annotated[str | None, Field(description="There or below, as in a URL: `/photos`.")] = None
-    since: datetime | None = None
-    until: Annotated[datetime | None, Field(description="Before then.")] = None
+    since: Time | None = None
+    until: Annotated[Time | None, Field(description="Before then.")] = None
     door: Door | None = None
     device: Annotated[str | None, Field(description="The name of a device token or session.")] = None
     address: str | None = None

@@ -9,7 +9,7 @@ from pydantic import Field
 from davserver.domain.errors import Conflict, NotFound
 from davserver.domain.paths import ResourcePath
 from davserver.rest.context import principal, services
-from davserver.rest.models import Answer, Given, micros, moment, moment_or_none
+from davserver.rest.models import Answer, Flag, Given, Id, Time, micros, moment, moment_or_none
 from davserver.rest.noun import Noun
 from davserver.services.devices import DeviceToken, Limits
 
@@ -23,12 +23,12 @@ class TokenWanted(Given):
 
     name: Annotated[str, Field(min_length=1, max_length=64, description="Such as the name of the device.")]
     prefix: Annotated[str | None, Field(description="The folder that it opens, as in a URL: `/photos`.")] = None
-    read_only: bool = False
-    hides_trash: Annotated[bool, Field(description="Leave the trash out of listings.")] = False
+    read_only: Flag = False
+    hides_trash: Annotated[Flag, Field(description="Leave the trash out of listings.")] = False
     networks: Annotated[list[str], Field(max_length=20, description="Where it may come from: `192.168.1.0/24`.")] = (
         Field(default_factory=list)
     )
-    expires_at: datetime | None = None
+    expires_at: Time | None = None
 
 
 class TokenShown(Answer):
@@ -61,7 +61,7 @@ class TokenList(Answer):
 class TokenPath(Given):
     """Which token."""
 
-    token_id: Annotated[int, Field(ge=1, lt=2**63)]
+    token_id: Id
 
 
 @noun.on("POST", "/tokens", gives=TokenMade, status=201, errors=(Conflict,))

@@ -19,7 +19,7 @@ from davserver.domain.serving import serve_file
 from davserver.rest import paging
 from davserver.rest.bodies import FormFiles, RawBody
 from davserver.rest.context import principal, services
-from davserver.rest.models import Answer, Given, Page, Paged, moment
+from davserver.rest.models import Answer, Flag, Given, Page, Paged, moment
 from davserver.rest.noun import Access, Noun
 from davserver.rest.tags import preconditions
 from davserver.services.content import PutDetails, Stored
@@ -27,22 +27,28 @@ from davserver.services.previews import CONTENT_TYPE, RETRY_SECONDS
 
 noun = Noun("files", "Your files. A path is plain text such as `/photos/a b.jpg`; in a query it is encoded as usual.")
 
-MAX_PATH: Final = 32_000
+MAX_PATH: Final = 30_000
+"""Characters: with a cursor it still fits into an address."""
 PathText = Annotated[str, Field(max_length=MAX_PATH, description="Such as `/photos/a b.jpg`; `/` is the whole drive.")]
 _BINARY: Final = {
-    "description": "The content.",
-    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    "description": "The content, in the type that the file has.",
+    "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
+}
+_ZIP: Final = {
+    "description": "The archive.",
+    "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
 }
 _RAW_BODY: Final = {
     "requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 }
 _FORM_BODY: Final = {
     "requestBody": {
+        "required": True,
         "content": {
             "multipart/form-data": {
                 "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
             }
-        }
+        },
     }
 }
 
@@ -97,7 +103,7 @@ class Transfer(Given):
 
     source: PathText
     destination: PathText
-    overwrite: Annotated[bool, Field(description="What stands at the destination goes to the trash.")] = False
+    overwrite: Annotated[Flag, Field(description="What stands at the destination goes to the trash.")] = False
 
 
 class Transferred(Answer):
@@ -172,7 +178,7 @@ def download_file(query: FileQuery) -> Response:
 
 
 @noun.on(
-    "GET", "/files/archive", gives=_BINARY, access=Access.FILES,
+    "GET", "/files/archive", gives=_ZIP, access=Access.FILES,
     errors=(errors.NotFound, errors.ArchiveTooLarge),
 )  # fmt: skip
 def download_folder(query: FileQuery) -> Response:

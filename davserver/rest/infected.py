@@ -8,13 +8,11 @@ from pydantic import Field
 from davserver.domain.errors import Conflict, NotFound
 from davserver.rest import paging
 from davserver.rest.context import principal, services
-from davserver.rest.models import Answer, Given, Page, Paged, moment_or_none
+from davserver.rest.models import Answer, Given, Id, Page, Paged, moment_or_none
 from davserver.rest.noun import Access, Noun
 from davserver.services.quarantine import Found
 
 noun = Noun("infected", "For administrators: files that a virus was found in, everybody's.")
-
-Id = Annotated[int, Field(ge=1, lt=2**63)]
 
 
 class InfectedShown(Answer):

@@ -10,7 +10,7 @@ from davserver.domain.errors import Conflict, NotFound
 from davserver.jobs.queue import ShownJob
 from davserver.rest import paging
 from davserver.rest.context import principal, services
-from davserver.rest.models import Answer, Given, Page, Paged, moment
+from davserver.rest.models import Answer, Given, Id, Page, Paged, moment
 from davserver.rest.noun import Access, Noun
 
 noun = Noun("jobs", "For administrators: background work that waits, runs or failed.")
@@ -45,7 +45,7 @@ class JobPage(Page[JobShown]):
 class JobPath(Given):
     """Which job."""
 
-    job_id: Annotated[int, Field(ge=1, lt=2**63)]
+    job_id: Id
 
 
 @noun.on("GET", "/admin/jobs", gives=JobPage, access=Access.ADMIN)

@@ -11,7 +11,7 @@ from davserver.domain.link import Link
 from davserver.rest import paging
 from davserver.rest.context import principal, services
 from davserver.rest.files import PathText, path_of
-from davserver.rest.models import Answer, Given, Page, Paged, micros, moment, moment_or_none
+from davserver.rest.models import WHOLE, Answer, Given, Id, Page, Paged, Time, micros, moment, moment_or_none
 from davserver.rest.noun import Noun
 from davserver.services.links import LinkWish
 
@@ -24,8 +24,10 @@ class LinkWanted(Given):
     path: PathText
     name: Annotated[str, Field(max_length=200, description="What the list calls it.")] = ""
     password: Annotated[str | None, Field(min_length=8, max_length=1024)] = None
-    expires_at: datetime | None = None
-    max_uses: Annotated[int | None, Field(ge=1, lt=2**31, description="How many downloads it is good for.")] = None
+    expires_at: Time | None = None
+    max_uses: Annotated[
+        Annotated[int, Field(ge=1, lt=2**31), WHOLE] | None, Field(description="How many downloads it is good for.")
+    ] = None
 
 
 class LinkShown(Answer):
@@ -61,7 +63,7 @@ class LinkQuery(Paged):
 class LinkPath(Given):
     """Which link."""
 
-    link_id: Annotated[int, Field(ge=1, lt=2**63)]
+    link_id: Id
 
 
 @noun.on("POST", "/links", gives=LinkMade, status=201, errors=(errors.NotFound,))

@@ -1,15 +1,42 @@
 """What all models of the API have in common. Times are RFC 3339 in UTC, sizes are bytes."""
 
+import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from davserver.domain.clock import Micros
 
 T = TypeVar("T")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MOST: Final = 2**53 - 1
+"""What every reader of JSON takes exactly (RFC 8259 section 6): more is no id and no size here."""
+_RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
+
+
+def _time(value: Any) -> Any:
+    """Refuse what pydantic would take too: a bare number as seconds or, when it is large, milliseconds."""
+    if isinstance(value, int | float) or (isinstance(value, str) and not _RFC_3339.match(value)):
+        raise ValueError("a time is text such as 2030-01-31T12:00:00Z")
+    return value
+
+
+def _whole(value: Any) -> Any:
+    """Refuse what pydantic would take too: `false` as 0, digits in a text. JSON makes no difference between 1 and 1.0."""
+    if isinstance(value, bool | str):
+        raise ValueError("a whole number")  # noqa: TRY004 - what pydantic takes for "does not fit"
+    return value
+
+
+Id = Annotated[int, Field(ge=1, le=MOST)]
+Time = Annotated[datetime, BeforeValidator(_time)]
+"""A time that a client gives; without a zone it is UTC."""
+Flag = Annotated[bool, Field(strict=True)]
+"""True or false in JSON, not what could stand for it: `0`, `"off"`."""
+WHOLE: Final = BeforeValidator(_whole)
+"""Goes behind the limits of an `int` that is a whole number in JSON: in front of them it hides them from the document."""
 
 
 class Given(BaseModel):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import wraps
+from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 from flask import Response
@@ -110,13 +111,16 @@ def _problems(access: Access, errors: tuple[type[DavserverError], ...]) -> dict[
     for error in known:
         by_status.setdefault(error.status, []).append(error)
     schema = {"$ref": f"#/components/schemas/{Problem.__name__}"}
-    return {
+    found = {
         str(status): {
             "description": " ".join(f"`{error.code}`: {error.summary}" for error in dict.fromkeys(same)),
             "content": {"application/problem+json": {"schema": schema}},
         }
         for status, same in sorted(by_status.items())
     }
+    # The server below answers these, before anything of a request is looked at.
+    too_long = {"description": "The address is too long.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    return found | {str(HTTPStatus.REQUEST_URI_TOO_LONG.value): too_long}
 
 
 def _render(value: Any, status: int) -> Response:

@@ -108,7 +108,7 @@ def sign_out() -> None:
     services().sessions.end(who, who.session_id or "")
 
 
-@noun.on("DELETE", "/sessions/<session_id>", errors=(NotFound,))
+@noun.on("DELETE", "/sessions/<string(length=32):session_id>", errors=(NotFound,))
 def end_session(path: SessionPath) -> None:
     """End a session on another device."""
     services().sessions.end(principal(), path.session_id)

@@ -10,7 +10,7 @@ from davserver.domain.trash import TrashEntry
 from davserver.rest import paging
 from davserver.rest.context import principal, services
 from davserver.rest.files import PathText, path_of
-from davserver.rest.models import Answer, Given, Page, Paged, moment
+from davserver.rest.models import Answer, Flag, Given, Id, Page, Paged, moment
 from davserver.rest.noun import Access, Noun
 from davserver.services.trash import TRASH
 
@@ -38,14 +38,14 @@ class EntryPage(Page[EntryShown]):
 class EntryPath(Given):
     """Which entry."""
 
-    entry_id: Annotated[int, Field(ge=1, lt=2**63)]
+    entry_id: Id
 
 
 class RestoreWanted(Given):
     """How to restore."""
 
     to: PathText | None = None
-    overwrite: Annotated[bool, Field(description="What stands there goes to the trash.")] = False
+    overwrite: Annotated[Flag, Field(description="What stands there goes to the trash.")] = False
 
 
 class Restored(Answer):

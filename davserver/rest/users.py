@@ -9,7 +9,7 @@ from davserver.domain.errors import Conflict, NotFound, PreconditionFailed
 from davserver.rest import paging
 from davserver.rest.context import principal, services
 from davserver.rest.devices import TokenList, shown_tokens
-from davserver.rest.models import Answer, Given, Page, Paged, moment, moment_or_none
+from davserver.rest.models import MOST, WHOLE, Answer, Flag, Given, Id, Page, Paged, moment, moment_or_none
 from davserver.rest.noun import Access, Noun
 from davserver.rest.sessions import Ended, SessionList, shown_sessions
 from davserver.rest.tags import check_if_match, tag_header, tag_of
@@ -17,9 +17,8 @@ from davserver.services.users import FullUser, UserChanges, UserFilter
 
 noun = Noun("users", "For administrators: users, their quotas, sessions and device tokens.")
 
-Quota = Annotated[int | None, Field(ge=0, lt=2**60, description="Bytes; null: no limit.")]
+Quota = Annotated[Annotated[int, Field(ge=0, le=MOST), WHOLE] | None, Field(description="Bytes; null: no limit.")]
 Email = Annotated[str | None, Field(max_length=254)]
-Id = Annotated[int, Field(ge=1, lt=2**63)]
 
 
 class UsersQuery(Paged):
@@ -55,7 +54,7 @@ class UserWanted(Given):
     name: Annotated[str, Field(min_length=1, max_length=64)]
     password: Annotated[str, Field(min_length=8, max_length=1024)]
     email: Email = None
-    is_admin: bool = False
+    is_admin: Flag = False
     quota_bytes: Annotated[Quota, Field(description="Bytes; without it, the setting `default_quota`.")] = None
 
 
@@ -63,8 +62,8 @@ class UserChange(Given):
     """What is to be changed; what is left out stays."""
 
     email: Email = None
-    is_admin: bool = False
-    is_disabled: bool = False
+    is_admin: Flag = False
+    is_disabled: Flag = False
     quota_bytes: Quota = None
 
 

@@ -14,14 +14,13 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from tests.support.davserver import children
+from tests.support.davserver import resident
 from tests.support.fixtures_davserver import Drive
 
 FULL = bool(os.environ.get("DAVSERVER_PROVE"))
@@ -345,12 +344,6 @@ def look_at(request: Asked, answer: bytes) -> None:
     assert status not in {500, 503, 504, 507}, (request, answer[:2000])
     if status == 207 and request.method != "HEAD" and b"chunked" not in head:
         etree.fromstring(content)
-
-
-def resident(pid: int) -> int:
-    """Bytes of memory of a server's processes together."""
-    pages = sum(int(Path(f"/proc/{one}/statm").read_text(encoding="ascii").split()[1]) for one in [pid, *children(pid)])
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def send_many(count: int, send: Callable[[Asked], None]) -> None:

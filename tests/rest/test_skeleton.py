@@ -101,5 +101,31 @@ def test_every_route_but_those_for_anybody_asks_who_is_there(rest: Rest) -> None
         if not operation.get("security"):
             assert route in PUBLIC
             continue
-        target = re.sub(r"\{[^}]*\}", "1", path)
+        target = re.sub(r"\{[^}]*\}", "1", path.replace("{session_id}", "0" * 32))
         assert rest.request(method, target, {}).status == 401, route
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [
+        ("/tokens", {"name": "t", "read_only": 0}),
+        ("/tokens", {"name": "t", "read_only": "off"}),
+        ("/tokens", {"name": "t", "expires_at": 4_000_000_000}),
+        ("/links", {"path": "/", "max_uses": True}),
+        ("/links", {"path": "/", "max_uses": "5"}),
+        ("/links", {"path": "/", "expires_at": "4000000000"}),
+    ],
+)
+def test_what_could_stand_for_a_value_is_not_taken_for_it(ada: Rest, path: str, wrong: dict[str, object]) -> None:
+    assert problem(ada, "POST", path, wrong) == (422, "invalid_input")
+
+
+def test_an_answer_without_content_has_no_type(ada: Rest) -> None:
+    answer = ada.request("DELETE", "/sessions/current")
+    assert (answer.status, "content-type" in answer.headers) == (204, False)
+
+
+def test_a_session_is_ended_at_its_own_path_alone(ada: Rest) -> None:
+    assert "DELETE" not in ada.request("OPTIONS", "/sessions/refresh").headers["allow"]
+    assert problem(ada, "DELETE", "/sessions/refresh") == (405, "method_not_allowed")
+    assert problem(ada, "DELETE", f"/sessions/{'0' * 32}") == (404, "not_found")
