@@ -9,7 +9,8 @@ to tell.
 import contextlib
 import threading
 from collections import deque
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,6 +19,16 @@ Row = tuple[Any, ...]
 
 MAX_CONNECTIONS: Final = 8
 """Of one process, beside those of the pool."""
+
+
+class Connection(Protocol):
+    """One connection to a database, for one thread at a time."""
+
+    def first(self, sql: str, values: tuple[int | str, ...]) -> Row | None:
+        """See `QuickReads.first`. Raises an error of the driver."""
+
+    def close(self) -> None:
+        """End it."""
 
 
 class QuickReadFailed(Exception):
@@ -29,9 +40,9 @@ class QuickReads:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._is_sqlite = engine.dialect.name == "sqlite"
+        self._kind = _kind_of(engine)
         self._errors: Any = engine.dialect.loaded_dbapi.Error
-        self._idle: deque[Any] = deque()
+        self._idle: deque[Connection] = deque()
         self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
         """One is taken by every connection that there is."""
 
@@ -42,9 +53,7 @@ class QuickReads:
         except IndexError:
             connection = self._connect()
         try:
-            cursor = connection.execute(sql if self._is_sqlite else sql.replace("?", "%s"), values)
-            row: Row | None = cursor.fetchone()
-            cursor.close()
+            row = connection.first(sql, values)
         except self._errors as error:
             self._end(connection)
             raise QuickReadFailed from error
@@ -60,24 +69,42 @@ class QuickReads:
             while True:
                 self._end(self._idle.pop())
 
-    def _connect(self) -> Any:
+    def _connect(self) -> Connection:
         if not self._places.acquire(blocking=False):
             raise QuickReadFailed
         try:
             pooled = self._engine.raw_connection()
             connection: Any = pooled.dbapi_connection
             pooled.detach()  # it takes no place in the pool
-            if not self._is_sqlite:
-                connection.autocommit = True
+            return self._kind(connection)
         except (SQLAlchemyError, self._errors) as error:
             self._places.release()
             raise QuickReadFailed from error
         except BaseException:
             self._places.release()
             raise
-        return connection
 
-    def _end(self, connection: Any) -> None:
+    def _end(self, connection: Connection) -> None:
         with contextlib.suppress(self._errors):
             connection.close()
         self._places.release()
+
+
+class _Sqlite:
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self.close = connection.close
+
+    def first(self, sql: str, values: tuple[int | str, ...]) -> Row | None:
+        cursor = self._connection.execute(sql, values)
+        row: Row | None = cursor.fetchone()
+        cursor.close()
+        return row
+
+
+def _kind_of(engine: Engine) -> Callable[[Any], Connection]:
+    if engine.dialect.name == "sqlite":
+        return _Sqlite
+    from davserver.db.quick_postgres import PostgresConnection  # noqa: PLC0415 - SQLite needs no psycopg
+
+    return PostgresConnection

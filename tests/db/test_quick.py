@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
+from sqlalchemy import event
 
 from davserver.db.quick import MAX_CONNECTIONS, QuickReadFailed, QuickReads
 from davserver.db.units import Database
@@ -27,6 +28,30 @@ def test_a_row_comes_as_it_is_committed(database: Database) -> None:
         unit.connection.exec_driver_sql("UPDATE quick SET word = 'new'")
         assert database.quick.first("SELECT word FROM quick WHERE id = ?", 1) == ("old",)
     assert database.quick.first("SELECT word FROM quick WHERE id = ?", 1) == ("new",)
+
+
+def test_values_come_as_the_ordinary_way_gives_them(database: Database) -> None:
+    with database.write() as unit:
+        unit.connection.exec_driver_sql(
+            "CREATE TABLE quick (id BIGINT PRIMARY KEY, word TEXT, other TEXT, large BIGINT, missing BIGINT)"
+        )
+        unit.connection.exec_driver_sql(f"INSERT INTO quick VALUES (1, 'é?$1%s', '', {2**62}, NULL)")
+    with database.read() as connection:
+        ordinary = connection.exec_driver_sql("SELECT id, word, other, large, missing, id = 1 FROM quick").one()
+    sql = "SELECT id, word, other, large, missing, id = 1 FROM quick WHERE id = ? AND word = ?"
+    assert database.quick.first(sql, 1, "é?$1%s") == tuple(ordinary)
+    assert database.quick.first(sql, 1, "é") is None
+
+
+def test_who_wants_no_statements_prepared_gets_the_same(database: Database) -> None:
+    if not database.is_sqlite:
+        event.listen(database.engine, "connect", lambda connection, _: setattr(connection, "prepare_threshold", None))
+    for number in range(3):
+        assert database.quick.first("SELECT CAST(? AS integer)", number) == (number,)
+    if not database.is_sqlite:
+        with database.read() as connection:
+            assert connection.exec_driver_sql("SELECT count(*) FROM pg_prepared_statements").scalar_one() == 0
+        assert database.quick.first("SELECT count(*) FROM pg_prepared_statements WHERE ? = 1", 1) == (0,)
 
 
 def test_what_fails_is_asked_again_and_leaves_no_connection_behind(database: Database) -> None:
