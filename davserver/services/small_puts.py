@@ -105,11 +105,14 @@ class SmallPuts:
         for owner_id in dict.fromkeys(put.principal.owner_id for put in puts):
             change = changes.get(owner_id) or open_change(unit, owner_id, self._clock())
             own = {number: put for number, put in enumerate(puts) if put.principal.owner_id == owner_id}
-            outcomes |= self._store_own(change, own)
+            outcomes |= self._store_own(change, own, is_alone=len(puts) == 1)
         return [outcomes[number] for number in range(len(puts))]
 
-    def _store_own(self, change: Change, puts: dict[int, SmallPut]) -> dict[int, Outcome]:
-        """Store the puts to one tree: plain new files in a fixed number of statements, then all others one by one."""
+    def _store_own(self, change: Change, puts: dict[int, SmallPut], *, is_alone: bool) -> dict[int, Outcome]:
+        """Store the puts to one tree: plain new files in a fixed number of statements, then all others one by one.
+
+        `is_alone`: there is one PUT in the whole unit, and when it fails the unit is undone.
+        """
         batch = _Batch(change, has_locks(change.unit.connection, change.owner_id, change.now))
         chains = resolve_all(change.unit.connection, change.owner_id, [put.path for put in puts.values()])
         outcomes: dict[int, Outcome] = {}
@@ -129,7 +132,7 @@ class SmallPuts:
                 outcomes[number] = error
         outcomes |= self._store_new(change, new)
         for number in others:
-            outcomes[number] = self._store_one(change, puts[number], is_alone=len(puts) == 1)
+            outcomes[number] = self._store_one(change, puts[number], is_alone=is_alone)
         return outcomes
 
     def _store_new(self, change: Change, new: Sequence[tuple[int, SmallPut, Resource]]) -> dict[int, Outcome]:

@@ -166,6 +166,15 @@ def test_the_quota_is_exact_within_one_unit(core: Core) -> None:
     assert core.verify(deep=True).is_clean
 
 
+def test_what_fails_half_way_is_undone_though_another_tree_is_in_the_unit(core: Core, alice: Principal) -> None:
+    carol = core.add_user("carol", quota=50)
+    core.put(carol, "/old", b"x" * 30)
+    assert together(core, [Put(carol, "/old", b"y" * 40), Put(alice, "/f")]) == [QuotaExceeded, True]
+    assert core.get(carol, "/old") == b"x" * 30
+    assert core.used(carol) == 30
+    assert core.verify(deep=True).is_clean
+
+
 def test_a_lock_shuts_out_those_without_its_token(core: Core, alice: Principal, bob: Principal) -> None:
     core.mkcol(alice, "/d")
     request = LockRequest(LockScope.EXCLUSIVE, is_deep=True, owner_xml="", seconds=100)
