@@ -56,6 +56,7 @@ from davserver.services.scans import Scans, ScanSettings
 from davserver.services.search import Search
 from davserver.services.second_factor import SecondFactors
 from davserver.services.sessions import Sessions
+from davserver.services.settings import UserSettings
 from davserver.services.statistics import Statistics
 from davserver.services.throttle import Throttle
 from davserver.services.trash import Trash
@@ -121,6 +122,7 @@ class Services:
     background: BackgroundWork
     activity: Activity
     search: Search
+    settings: UserSettings
     statistics: Statistics
     queue: Queue
     runner: Runner
@@ -188,6 +190,7 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
         background=BackgroundWork(database, clock),
         activity=activity,
         search=Search(database),
+        settings=UserSettings(database, clock, config.trash_retention * SECOND),
         statistics=Statistics(database, clock),
         queue=queue,
         runner=runner,

@@ -1,6 +1,7 @@
 """``davserver trash ...``: an administrator's way to a user's trash."""
 
 import argparse
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -14,7 +15,7 @@ from davserver.domain.clock import SECOND, Micros
 from davserver.domain.paths import ResourcePath
 from davserver.domain.principal import Principal
 from davserver.domain.trash import TrashEntry
-from davserver.services.trash import TRASH, TrashPreferences
+from davserver.services.trash import TRASH
 
 
 def run(options: argparse.Namespace, config: Config) -> int:
@@ -71,17 +72,16 @@ def _empty(_: argparse.Namespace, services: Services, who: Principal) -> int:
 
 
 def _settings(options: argparse.Namespace, services: Services, who: Principal) -> int:
-    found = services.trash.preferences(who)
-    retention = found.retention
+    found = services.settings.of(who)
+    retention = found.trash_retention
     if options.keep is not None:
         retention = None if options.keep == "server" else options.keep * SECOND
-    wanted = TrashPreferences(retention, found.is_hidden if options.hidden is None else options.hidden)
-    if wanted != found:
-        services.trash.prefer(who, wanted)
+    hidden = found.hides_trash if options.hidden is None else options.hidden
+    wanted = services.settings.change(who, lambda now: replace(now, trash_retention=retention, hides_trash=hidden))
     kept = services.config.trash_retention if retention is None else retention // SECOND
     note = ", as the server says" if retention is None else ""
     say(f"What {who.name} deletes is kept for {show_duration(kept)}{note}.")
-    say("The trash is hidden from listings." if wanted.is_hidden else "The trash is listed.")
+    say("The trash is hidden from listings." if wanted.hides_trash else "The trash is listed.")
     return 0
 
 

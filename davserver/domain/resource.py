@@ -50,3 +50,5 @@ class Usage:
 
     used: int
     available: int | None
+    is_hidden: bool = False
+    """Whether the owner wants WebDAV not to tell."""

@@ -14,6 +14,7 @@ from davserver.rest import (
     me,
     search,
     sessions,
+    settings,
     statistics,
     trash,
     users,
@@ -23,6 +24,7 @@ from davserver.rest.noun import Noun
 NOUNS: Final[Sequence[Noun]] = (
     sessions.noun,
     me.noun,
+    settings.noun,
     accounts.noun,
     devices.noun,
     activity.noun,

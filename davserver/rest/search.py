@@ -1,6 +1,5 @@
 """Search in the files."""
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -9,7 +8,7 @@ from davserver.domain import errors
 from davserver.domain.search import FileFilter
 from davserver.rest.context import principal, services
 from davserver.rest.files import FilePage, PathText, path_of, shown
-from davserver.rest.models import Paged, micros
+from davserver.rest.models import Paged, Time, micros
 from davserver.rest.noun import Access, Noun
 
 noun = Noun("search", "Find files and folders.")
@@ -27,8 +26,8 @@ class SearchQuery(Paged):
     type: Annotated[str | None, Field(max_length=255, description="`image/png`, or `image/*`.")] = None
     min_size: Size = None
     max_size: Size = None
-    since: Annotated[datetime | None, Field(description="Modified then or later.")] = None
-    until: Annotated[datetime | None, Field(description="Modified before then.")] = None
+    since: Annotated[Time | None, Field(description="Modified then or later.")] = None
+    until: Annotated[Time | None, Field(description="Modified before then.")] = None
     path: Annotated[PathText | None, Field(description="Below this folder; without it, everywhere.")] = None
 
 

@@ -3,17 +3,16 @@
 WebDAV reaches it as the collection ``/.trash`` (see `davserver.services.tree`); this is what other doors need besides.
 """
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select, text, update
 
-from davserver.db.rows import TRASH_ID, ResourceRow, TrashEntryRow, UserRow
+from davserver.db.rows import TRASH_ID, ResourceRow, TrashEntryRow
 from davserver.db.units import Database
 from davserver.domain.activity import Action
-from davserver.domain.clock import Clock, Micros
+from davserver.domain.clock import Clock
 from davserver.domain.conditions import NO_CONDITIONS
-from davserver.domain.errors import BadRequest, Conflict, Forbidden, NotFound
+from davserver.domain.errors import Conflict, Forbidden, NotFound
 from davserver.domain.paths import DEFAULT_MAX_DEPTH, ResourcePath, key_of
 from davserver.domain.principal import Principal
 from davserver.domain.resource import Resource
@@ -36,16 +35,6 @@ from davserver.services.tree import TRASH_NAME, Tree, TreeSettings, refuse_too_d
 
 TRASH: Final = ResourcePath((TRASH_NAME,))
 """Where every tree has its trash."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrashPreferences:
-    """What a user may say about their own trash."""
-
-    retention: Micros | None
-    """How long what they delete is kept, at most as long as the server keeps it; None: as long as that."""
-    is_hidden: bool
-    """Whether listings of the root leave it out."""
 
 
 class Trash:
@@ -109,23 +98,6 @@ class Trash:
     def empty(self, principal: Principal) -> None:
         """Remove for good all that is in the trash."""
         self._tree.discard(principal, TRASH)
-
-    def preferences(self, principal: Principal) -> TrashPreferences:
-        """What the user has said about their trash."""
-        with self._database.read() as connection:
-            columns = select(UserRow.trash_retention, UserRow.hides_trash)
-            return TrashPreferences(*connection.execute(columns.where(UserRow.id == principal.user_id)).one())
-
-    def prefer(self, principal: Principal, preferences: TrashPreferences) -> None:
-        """Set what the user wants from now on; what is in the trash already keeps its time. Raises `BadRequest`."""
-        principal.check_write()
-        principal.check_reach(TRASH)
-        retention, longest = preferences.retention, self._settings.trash_retention
-        if retention is not None and not 0 <= retention <= longest:
-            raise BadRequest(f"This server keeps what was deleted for at most {longest // 1_000_000} seconds.")
-        values = {"trash_retention": retention, "hides_trash": preferences.is_hidden}
-        with self._database.write() as unit:
-            unit.connection.execute(update(UserRow).where(UserRow.id == principal.user_id).values(values))
 
     def _clear_the_way(
         self, change: Change, principal: Principal, path: ResourcePath, row: Row[tuple[Any, ...]], *, overwrite: bool

@@ -131,20 +131,21 @@ class Tree:
                     connection, principal.owner_id, [path], self._clock(), below=depth is not Depth.ZERO
                 )
         usage = self.usage(principal) if wanted.usage else None
-        return Listing(entries(path, resources, dead, locks, discarded, scans), usage)
+        shown = None if usage is None or usage.is_hidden else usage
+        return Listing(entries(path, resources, dead, locks, discarded, scans), shown)
 
     def usage(self, principal: Principal) -> Usage:
         """What the principal's tree uses and may still use, in bytes (RFC 4331)."""
         with self._database.read() as connection:
             row = connection.execute(
-                select(TreeRow.used_bytes, UserRow.quota_bytes)
+                select(TreeRow.used_bytes, UserRow.quota_bytes, UserRow.hides_quota)
                 .join(UserRow, UserRow.id == TreeRow.owner_id)
                 .where(TreeRow.owner_id == principal.owner_id)
             ).one()
             reserved = reserved_bytes(connection, principal.owner_id)
         left = None if row.quota_bytes is None else row.quota_bytes - row.used_bytes - reserved
         limits = [n for n in (self._free_bytes(), left) if n is not None]
-        return Usage(row.used_bytes, max(0, min(limits)) if limits else None)
+        return Usage(row.used_bytes, max(0, min(limits)) if limits else None, row.hides_quota)
 
     def make_collection(
         self,

@@ -1,10 +1,11 @@
 """The trash as WebDAV clients see it."""
 
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 import pytest
 
-from davserver.services.trash import TrashPreferences
 from tests.support.drive import Drive
 
 V = "{urn:davserver:}"
@@ -136,12 +137,12 @@ def test_nothing_is_moved_or_copied_within_the_trash(tree: Drive, method: str) -
 
 def test_who_hides_the_trash_does_not_see_it_from_the_next_request_on(tree: Drive) -> None:
     tree.request("DELETE", "/docs/sub")
-    tree.services.trash.prefer(tree.principal, TrashPreferences(None, is_hidden=True))
+    tree.services.settings.change(tree.principal, partial(replace, hides_trash=True))
     for depth in ("1", "infinity"):
         assert not any(".trash" in name for name in names(tree, "/", depth))
     assert ".trash" not in tree.request("GET", "/").text
     assert names(tree, "/.trash/") == ["sub/"]
-    tree.services.trash.prefer(tree.principal, TrashPreferences(None, is_hidden=False))
+    tree.services.settings.change(tree.principal, partial(replace, hides_trash=False))
     assert ".trash/" in names(tree, "/")
 
 

@@ -1,5 +1,8 @@
 """The trash: nothing that was deleted or overwritten is lost before its time, and after it nothing is left."""
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 from sqlalchemy import func, select
 
@@ -9,11 +12,11 @@ from davserver.domain.clock import HOUR
 from davserver.domain.conditions import NO_CONDITIONS, EntityTag, Preconditions, TagSet
 from davserver.domain.errors import BadRequest, Conflict, Forbidden, Locked, NotFound, PreconditionFailed
 from davserver.domain.lock import ActiveLock, LockScope
+from davserver.domain.preferences import Preferences
 from davserver.domain.principal import Principal
 from davserver.domain.property import PropertyName, PropertyUpdate
 from davserver.services.listing import Depth, Wanted
 from davserver.services.locks import LockRequest
-from davserver.services.trash import TrashPreferences
 from davserver.stores.base import blob_key
 from davserver.stores.memory import MemoryStore
 from tests.support.core import Core, make_core, path, statements
@@ -109,10 +112,10 @@ def test_the_trash_is_hidden_from_listings_of_who_wants_it_so_and_works_all_the_
 
 
 def test_a_user_says_how_long_and_whether_the_trash_shows(core: Core, alice: Principal, helpers: Helpers) -> None:
-    assert helpers.trash.preferences(alice) == TrashPreferences(None, is_hidden=False)
-    wanted = TrashPreferences(2 * HOUR, is_hidden=True)
-    helpers.trash.prefer(alice, wanted)
-    assert helpers.trash.preferences(alice) == wanted
+    assert helpers.settings.of(alice) == Preferences()
+    wanted = Preferences(2 * HOUR, hides_trash=True)
+    helpers.settings.change(alice, lambda _: wanted)
+    assert helpers.settings.of(alice) == wanted
     assert core.accounts.authenticate("alice", "a good password").hides_trash
     core.put(alice, "/f", b"1")
     core.put(alice, "/f", b"2")
@@ -121,12 +124,12 @@ def test_a_user_says_how_long_and_whether_the_trash_shows(core: Core, alice: Pri
         assert entry.discarded.purge_at - entry.discarded.discarded_at == 2 * HOUR
     for impossible in (25 * HOUR, -1):
         with pytest.raises(BadRequest):
-            helpers.trash.prefer(alice, TrashPreferences(impossible, is_hidden=False))
-    assert helpers.trash.preferences(alice) == wanted
+            helpers.settings.change(alice, partial(replace, trash_retention=impossible))
+    assert helpers.settings.of(alice) == wanted
 
 
 def test_who_keeps_nothing_finds_nothing_in_the_trash(core: Core, alice: Principal, helpers: Helpers) -> None:
-    helpers.trash.prefer(alice, TrashPreferences(0, is_hidden=False))
+    helpers.settings.change(alice, partial(replace, trash_retention=0))
     core.put(alice, "/f", LARGE)
     core.put(alice, "/f", LARGE)
     core.mkcol(alice, "/d")

@@ -10,6 +10,7 @@ from davserver.jobs.recurring import Recurring
 from davserver.jobs.runner import Runner, Work
 from davserver.services.changes import open_change
 from davserver.services.purging import purge_piece
+from davserver.services.settings import UserSettings
 from davserver.services.trash import Trash
 from davserver.services.tree import TreeSettings
 from davserver.services.upkeep import PERIODS, Upkeep
@@ -25,6 +26,7 @@ class Helpers:
     queue: Queue
     recurring: Recurring
     upkeep: Upkeep
+    settings: UserSettings
 
     def work(self) -> int:
         """Do all that is due, and return how many jobs that were; none may fail."""
@@ -69,4 +71,5 @@ def helpers_of(core: Core) -> Helpers:
         Queue(core.database, core.clock, core.random),
         Recurring(core.database, core.clock, PERIODS),
         Upkeep(core.database, core.store, core.clock),
+        UserSettings(core.database, core.clock, TreeSettings().trash_retention),
     )

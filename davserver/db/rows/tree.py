@@ -11,6 +11,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -43,6 +44,12 @@ class UserRow(Base):
     """Microseconds that what was deleted is kept, within the server's setting; None: as long as that says."""
     hides_trash: Mapped[bool] = mapped_column(default=False)
     """Whether the trash is left out of the root's listing. Its URL works all the same."""
+    hides_quota: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether WebDAV leaves out the properties of RFC 4331."""
+    time_zone: Mapped[str | None] = mapped_column(Text)
+    """A name of the IANA database; None: UTC."""
+    notices: Mapped[str | None] = mapped_column(Text)
+    """What they want to be told of by mail: `davserver.domain.preferences.Notice`, commas between; None: the usual ones."""
     created_at: Mapped[int] = mapped_column(BigInt)
     totp_salt: Mapped[bytes | None] = mapped_column(LargeBinary)
     """What the secret of the second factor is derived from, besides the deployment's; None: none was ever begun."""
