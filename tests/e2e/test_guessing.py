@@ -12,21 +12,6 @@ def at(url: str) -> httpx.Client:
     return httpx.Client(base_url=url, headers={"Connection": "close"}, timeout=30)
 
 
-def test_six_wrong_sign_ins_and_then_429(deployment: Deployment) -> None:
-    user, other = deployment.add_user(), deployment.add_user()
-    server = deployment.start(**NOT_TESTING)
-    with at(server.url.removesuffix("/dav/")) as client:
-        wrong = {"name": user.name, "password": "a wrong one"}
-        answers = [client.post("/api/v1/sessions", json=wrong) for _ in range(6)]
-        assert [answer.status_code for answer in answers] == [401] * 5 + [429]
-        refused = answers[-1]
-        assert refused.json()["code"] == "too_many_requests"
-        assert 0 < int(refused.headers["Retry-After"]) <= 60
-        # The address waits, right or wrong, whoever it says it is.
-        right = {"name": other.name, "password": other.password}
-        assert client.post("/api/v1/sessions", json=right).status_code == 429
-
-
 def test_guessing_over_webdav_is_slowed_and_keeps_no_device_out(deployment: Deployment) -> None:
     user = deployment.add_user()
     token = deployment.run("token", "add", user.name, "laptop").stdout
