@@ -15,6 +15,7 @@ from davserver.cors import Cors
 from davserver.domain.errors import DavserverError
 from davserver.domain.principal import Principal
 from davserver.monitoring import Meters, Monitoring
+from davserver.monitoring.traced import TracedApp
 from davserver.rest.door import BASE as REST_BASE
 from davserver.rest.door import RestDoor
 from davserver.share.app import BASE as LINKS
@@ -159,7 +160,7 @@ class App:
         return self._pages.get(path, _not_found)
 
 
-def make_app(services: Services, meters: Meters | None = None) -> App:
+def make_app(services: Services, meters: Meters | None = None) -> App | TracedApp:
     """The application of one process, with its share in the background work; `close` closes the services too.
 
     `meters` are those of all processes of this server, made before the fork.
@@ -170,11 +171,15 @@ def make_app(services: Services, meters: Meters | None = None) -> App:
     shares = services.config.shares
     prefix = os.urandom(4).hex() + "-"
     links, rest = ShareApp(services, raw_path), RestDoor(services)
-    return App(
+    app = App(
         dav, shares, services.close, prefix=prefix, timer=time.perf_counter, links=links, rest=rest,
         meters=meters, monitoring=Monitoring(services, meters),
         cors=Cors(services.config.cors_origins) if services.config.cors_origins else None,
     )  # fmt: skip
+    if services.tracing is None:
+        return app
+    shown = shown_path if services.config.trace_names else None
+    return TracedApp(app, services.tracing, shares, path_of=raw_path, shown=shown)
 
 
 def shown_path(path: str) -> str:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import version
 from typing import Final
 
 from sqlalchemy import func, select
@@ -30,7 +31,7 @@ from davserver.domain.verdict import Verdict
 from davserver.jobs.bell import Bell
 from davserver.jobs.queue import Queue
 from davserver.jobs.recurring import Recurring
-from davserver.jobs.runner import Runner
+from davserver.jobs.runner import Handler, Runner, Work
 from davserver.limiting.limiter import Limiter
 from davserver.services.accounts import Accounts
 from davserver.services.activity import PERIODS as ACTIVITY_PERIODS
@@ -65,6 +66,8 @@ from davserver.services.upkeep import PERIODS as UPKEEP_PERIODS
 from davserver.services.upkeep import Upkeep
 from davserver.services.users import Users
 from davserver.stores.base import Store
+from davserver.stores.traced import TracedStore
+from davserver.tracing import Tracing, open_tracing
 
 __all__ = [
     "Random",
@@ -130,6 +133,7 @@ class Services:
     """Start it where work is to be done, or workers are to be told; it is closed with the rest."""
     throttle: Throttle
     limiter: Limiter
+    tracing: Tracing | None
 
     def close(self) -> None:
         """Give back connections, files and threads."""
@@ -139,6 +143,8 @@ class Services:
             self.keys.leave()
         self.store.close()
         self.database.close()
+        if self.tracing is not None:
+            self.tracing.close()
 
 
 def build(config: Config, *, clock: Clock = system_clock, random: Random = os.urandom) -> Services:
@@ -147,8 +153,11 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
     Raises `ConfigError`, of which `KeyRingError` is one.
     """
     keyring = open_keyring(config, random)
+    tracing, database = _tracing(config), open_database(config)
     store = open_store(config)
-    database = open_database(config)
+    if tracing is not None:
+        database.trace_with(tracing)
+        store = TracedStore(store, tracing)
     content = Content(database, store, keyring, clock, random, _content_settings(config))
     tree_settings = TreeSettings(config.trash_retention * SECOND, config.max_depth)
     tree, queue = Tree(database, clock, tree_settings, store.free_bytes), Queue(database, clock, random)
@@ -161,7 +170,7 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
     previews = Previews(database, store, keyring, clock, random, content, _content_settings(config))
     keys = Keys(database, keyring, clock, source=key_source(config))
     workers = (upkeep, scans, keys, links, activity, previews)
-    handlers = {kind: do for one in workers for kind, do in one.handlers.items()}
+    handlers = {kind: _traced(do, tracing) for one in workers for kind, do in one.handlers.items()}
     runner = Runner(queue, Recurring(database, clock, _PERIODS), handlers, also=keys.beat)
     bell = _bell(config, queue, runner)
     database.ring_with(bell.ring)
@@ -197,7 +206,27 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
         bell=bell,
         throttle=throttle,
         limiter=limiter,
+        tracing=tracing,
     )
+
+
+def _tracing(config: Config) -> Tracing | None:
+    endpoint = config.otlp_endpoint
+    if endpoint is None:
+        return None
+    return open_tracing(endpoint.reveal(), version=version("davserver"), percent=config.trace_percent)
+
+
+def _traced(do: Handler, tracing: Tracing | None) -> Handler:
+    """A job in a span of its own."""
+    if tracing is None:
+        return do
+
+    def traced(work: Work) -> None:
+        with tracing.span(f"job {work.kind}", davserver__job__attempts=work.attempts):
+            do(work)
+
+    return traced
 
 
 def _content_settings(config: Config) -> ContentSettings:

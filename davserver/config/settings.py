@@ -196,6 +196,21 @@ class Config:
         "Web programs of other origins that may use `/dav/` and `/api/` from a browser (CORS), such as KeeWeb; see clients.md.",
     )
 
+    otlp_endpoint: SecretUrl | None = _optional(
+        kinds.url("http://", "https://"),
+        "Where traces are sent: an OpenTelemetry collector (OTLP over HTTP), such as `http://127.0.0.1:4318`; see operations.md.",
+    )
+    trace_percent: int = _setting(
+        kinds.integer(1, 100),
+        100,
+        "Of a hundred requests so many are traced, where the proxy in front does not decide it.",
+    )
+    trace_names: bool = _setting(
+        kinds.boolean(),
+        False,  # noqa: FBT003 - the default, as for every setting
+        "Whether traces hold the paths of requests, and so the names of files.",
+    )
+
     registration: str = _setting(
         kinds.choice("closed", "invitation", "open"),
         "closed",

@@ -15,6 +15,8 @@ from typing import Any, Final, Protocol
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from davserver.tracing import Tracing
+
 Row = tuple[Any, ...]
 
 MAX_CONNECTIONS: Final = 8
@@ -45,9 +47,20 @@ class QuickReads:
         self._idle: deque[Connection] = deque()
         self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
         """One is taken by every connection that there is."""
+        self._tracing: Tracing | None = None
+
+    def trace_with(self, tracing: Tracing) -> None:
+        """Tell of each read, in a span of its own."""
+        self._tracing = tracing
 
     def first(self, sql: str, *values: int | str) -> Row | None:
         """The first row, as the driver gives it; `sql` has a ``?`` for each value. Raises `QuickReadFailed`."""
+        if self._tracing is None:
+            return self._first(sql, values)
+        with self._tracing.span("database read"):
+            return self._first(sql, values)
+
+    def _first(self, sql: str, values: tuple[int | str, ...]) -> Row | None:
         try:
             connection = self._idle.pop()
         except IndexError:

@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from davserver.db.quick import QuickReads
 from davserver.domain.errors import DatabaseUnavailable, StoreFull
+from davserver.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,12 @@ class Database:
         self._writer = self.engine.execution_options(davserver_write=True)
         self._gate = _WriterGate(parsed) if self.is_sqlite else None
         self._bell: Callable[[], None] = lambda: None
+        self._span: Callable[[str], AbstractContextManager[object]] = _no_span
+
+    def trace_with(self, tracing: Tracing) -> None:
+        """Tell of each unit and each read, in a span of its own."""
+        self._span = tracing.span
+        self.quick.trace_with(tracing)
 
     def ring_with(self, bell: Callable[[], None]) -> None:
         """Call `bell` after each unit that left work to do. It must neither wait nor raise."""
@@ -69,14 +76,18 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for queries. Each query sees what is committed when it starts."""
-        with _translated(), self.engine.connect() as connection:
+        with self._span("database read"), _translated(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """A connection whose queries all see one moment, however long they take together."""
         options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
-        with _translated(), self.engine.connect().execution_options(**options) as connection:
+        with (
+            self._span("database read"),
+            _translated(),
+            self.engine.connect().execution_options(**options) as connection,
+        ):
             if not self.is_sqlite:
                 connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
             yield connection
@@ -84,7 +95,8 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Unit]:
         """A unit: commits when the block ends, undoes all of it when the block raises."""
-        with _translated(), self._gate or nullcontext(), self._writer.begin() as connection:
+        writer = self._writer
+        with self._span("database write"), _translated(), self._gate or nullcontext(), writer.begin() as connection:
             unit = Unit(connection, self._bell)
             yield unit
         unit._committed()  # noqa: SLF001 - the two are one piece
@@ -95,6 +107,10 @@ class Database:
         self.engine.dispose()
         if self._gate is not None:
             self._gate.close()
+
+
+def _no_span(_: str) -> AbstractContextManager[object]:
+    return nullcontext()
 
 
 def normalise_url(url: str) -> URL:

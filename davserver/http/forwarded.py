@@ -46,11 +46,14 @@ class Proxies:
     def apply(self, environ: dict[str, Any]) -> None:
         """Put the client's address, scheme and host into a WSGI environment, if the peer is a trusted proxy.
 
+        The trace that it says the request is part of is put there as well, as ``davserver.traceparent``.
+
         The fields are taken out once they told the client's address. So where they still are, a proxy was on the way that is
         not trusted, or one that could not say: the address is a proxy's.
         """
         if not self._trusts(environ["REMOTE_ADDR"]):
             return
+        environ["davserver.traceparent"] = environ.get("HTTP_TRACEPARENT")
         keys, hops = self._hops(environ)
         for hop in hops:
             if hop.scheme.lower() in _SCHEMES:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import redis
 from sqlalchemy import inspect, text
 
 from davserver.bootstrap import Services, known_revisions, open_scanner
@@ -110,6 +109,8 @@ def _compare(services: Services) -> None:
 
 def ping(url: str) -> None:
     """See that a Redis answers. Raises what its client does."""
+    import redis  # noqa: PLC0415 - it loads OpenTelemetry's metrics, half a second of them
+
     client = redis.Redis.from_url(url, socket_timeout=_BROKER_SECONDS, socket_connect_timeout=_BROKER_SECONDS)
     try:
         client.ping()

@@ -28,6 +28,7 @@ ONE_DOOR = {
     "flask_openapi3": ("davserver.rest",),
     "pydantic": ("davserver.rest",),
     "werkzeug": ("davserver.rest",),
+    "opentelemetry": ("davserver.tracing",),
     "alembic": ("davserver.db", "migrations"),
 }
 
