@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from davserver.bootstrap import Services
-from davserver.wsgi import App, make_app
+from davserver.monitoring.traced import Application
+from davserver.wsgi import make_app
 from tests.support.drive import Drive, MovableClock, Response, Sent, call, environ_of, new_drive
 
 
@@ -13,7 +14,7 @@ from tests.support.drive import Drive, MovableClock, Response, Sent, call, envir
 class Rest:
     """A client of the API: signed in as the user of a drive, or as nobody."""
 
-    app: App
+    app: Application
     services: Services
     clock: MovableClock
     token: str | None = None
