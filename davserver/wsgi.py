@@ -20,6 +20,8 @@ from davserver.rest.door import BASE as REST_BASE
 from davserver.rest.door import RestDoor
 from davserver.share.app import BASE as LINKS
 from davserver.share.app import ShareApp
+from davserver.share.reset import BASE as RESET
+from davserver.share.reset import ResetApp
 from providers.app import make_dav_app
 from providers.request import PRINCIPAL, below_base, raw_path
 
@@ -71,6 +73,7 @@ class App:
         prefix: str,
         timer: Callable[[], float],
         links: WsgiApp | None = None,
+        reset: WsgiApp | None = None,
         rest: WsgiApp | None = None,
         meters: Meters | None = None,
         monitoring: Monitoring | None = None,
@@ -85,6 +88,8 @@ class App:
         self._shares = tuple(shares)
         self._links = links
         self._pages: dict[str, WsgiApp] = {"/": partial(_home, self._shares[0]), "/healthz": _health}
+        if reset is not None:
+            self._pages[RESET] = reset
         self._meters = meters or Meters()
         self._meters.take_place()
         if monitoring is not None:
@@ -173,7 +178,7 @@ def make_app(services: Services, meters: Meters | None = None) -> App | TracedAp
     links, rest = ShareApp(services, raw_path), RestDoor(services)
     app = App(
         dav, shares, services.close, prefix=prefix, timer=time.perf_counter, links=links, rest=rest,
-        meters=meters, monitoring=Monitoring(services, meters),
+        reset=ResetApp(services), meters=meters, monitoring=Monitoring(services, meters),
         cors=Cors(services.config.cors_origins) if services.config.cors_origins else None,
     )  # fmt: skip
     if services.tracing is None:

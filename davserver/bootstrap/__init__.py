@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import func, select
 
-from davserver.bootstrap.outside import open_database, open_limiter, open_scanner, open_store
+from davserver.bootstrap.outside import open_database, open_limiter, open_mailer, open_scanner, open_store
 from davserver.bootstrap.people import (
     open_accounts,
     open_devices,
@@ -33,6 +33,7 @@ from davserver.jobs.queue import Queue
 from davserver.jobs.recurring import Recurring
 from davserver.jobs.runner import Handler, Runner, Work
 from davserver.limiting.limiter import Limiter
+from davserver.mailing.base import Mailer
 from davserver.services.accounts import Accounts
 from davserver.services.activity import PERIODS as ACTIVITY_PERIODS
 from davserver.services.activity import Activity
@@ -46,6 +47,7 @@ from davserver.services.keys import Keys
 from davserver.services.links import PERIODS as LINK_PERIODS
 from davserver.services.links import Links
 from davserver.services.locks import Locks
+from davserver.services.mails import Mails
 from davserver.services.passwords import PasswordHasher
 from davserver.services.previews import PERIODS as PREVIEW_PERIODS
 from davserver.services.previews import Previews
@@ -81,6 +83,7 @@ __all__ = [
     "open_accounts",
     "open_database",
     "open_devices",
+    "open_mailer",
     "open_resets",
     "open_scanner",
     "open_second_factors",
@@ -111,6 +114,8 @@ class Services:
     devices: Devices
     second_factors: SecondFactors
     resets: Resets
+    mailer: Mailer
+    mails: Mails
     tree: Tree
     content: Content
     locks: Locks
@@ -169,7 +174,10 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
     links = Links(database, clock, random, secret_of(config, random), hasher=PasswordHasher(), throttle=throttle)
     previews = Previews(database, store, keyring, clock, random, content, _content_settings(config))
     keys = Keys(database, keyring, clock, source=key_source(config))
-    workers = (upkeep, scans, keys, links, activity, previews)
+    resets = open_resets(config, database, clock=clock, random=random)
+    mailer = open_mailer(config, clock=clock, random=random)
+    mails = Mails(database, clock, mailer, resets, throttle, config.public_url or "")
+    workers = (mails, upkeep, scans, keys, links, activity, previews)
     handlers = {kind: _traced(do, tracing) for one in workers for kind, do in one.handlers.items()}
     runner = Runner(queue, Recurring(database, clock, _PERIODS), handlers, also=keys.beat)
     bell = _bell(config, queue, runner)
@@ -184,7 +192,9 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
         sessions=open_sessions(config, database, clock=clock, random=random),
         devices=open_devices(config, database, clock=clock, random=random),
         second_factors=open_second_factors(config, database, clock=clock, random=random),
-        resets=open_resets(config, database, clock=clock, random=random),
+        resets=resets,
+        mailer=mailer,
+        mails=mails,
         tree=tree,
         content=content,
         locks=Locks(database, clock, random, content),

@@ -1,15 +1,19 @@
 """What lies outside the process, opened as the configuration names it: the database, the store, the scanner, the limits."""
 
 import logging
+import os
 
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from davserver.bootstrap.secrets import make_data_dir
+from davserver.bootstrap.secrets import Random, make_data_dir
 from davserver.config import Config
 from davserver.db.units import Database
+from davserver.domain.clock import Clock, system_clock
 from davserver.domain.errors import ConfigError
 from davserver.limiting.limiter import Limiter
 from davserver.limiting.shared import SharedStorage
+from davserver.mailing.base import Mailer
+from davserver.mailing.none import NoMailer
 from davserver.scanning.base import Scanner
 from davserver.scanning.none import NoScanner
 from davserver.stores.base import Store
@@ -67,3 +71,24 @@ def open_limiter(config: Config) -> Limiter:
     except OSError as error:
         log.warning("limits are counted by each process alone: %s", error)
         return Limiter()
+
+
+def open_mailer(config: Config, *, clock: Clock = system_clock, random: Random = os.urandom) -> Mailer:
+    """Who takes mail: a mail server when its host is set, else nobody. Raises `ConfigError`."""
+    if config.smtp_host is None:
+        return NoMailer()
+    from davserver.mailing.smtp import SmtpMailer  # noqa: PLC0415 - each variant loads what it needs
+
+    try:
+        return SmtpMailer(
+            config.smtp_host,
+            config.smtp_port,
+            security=config.smtp_security,
+            sender=config.smtp_from or "",
+            clock=clock,
+            random=random,
+            user=config.smtp_user,
+            password=None if config.smtp_password is None else config.smtp_password.reveal(),
+        )
+    except ValueError:
+        raise ConfigError("smtp_from must be an address such as Drive <drive@example.org>.") from None

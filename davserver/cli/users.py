@@ -29,7 +29,7 @@ def run(options: argparse.Namespace, config: Config) -> int:
     try:
         migrate(config, database)
         if options.name_of_command in _BY_LINK:
-            return _BY_LINK[options.name_of_command](options, open_resets(config, database))
+            return _BY_LINK[options.name_of_command](options, open_resets(config, database), config.public_url)
         if options.name_of_command == "nototp":
             open_second_factors(config, database).remove(options.name, Origin(Door.CLI))
             say(f"The second factor of {options.name} is off.")
@@ -82,14 +82,18 @@ def _enable(options: argparse.Namespace, accounts: Accounts) -> int:
     return 0
 
 
-def _reset(options: argparse.Namespace, resets: Resets) -> int:
+def _reset(options: argparse.Namespace, resets: Resets, public_url: str | None) -> int:
     token = resets.reset_token(options.name)
-    say(f"Counts once, within {RESET_SECONDS // 60} minutes, for PUT /api/v1/accounts/password as: token")
-    say(token)
+    if public_url is None:
+        say(f"Counts once, within {RESET_SECONDS // 60} minutes, for PUT /api/v1/accounts/password as: token")
+        say(token)
+    else:
+        say(f"Works once, within {RESET_SECONDS // 60} minutes:")
+        say(f"{public_url}/reset?token={token}")
     return 0
 
 
-def _invite(_: argparse.Namespace, resets: Resets) -> int:
+def _invite(_: argparse.Namespace, resets: Resets, __: str | None) -> int:
     say(f"Counts once, within {INVITATION_SECONDS // 86_400} days, for POST /api/v1/accounts as: invitation")
     say(resets.invite())
     return 0

@@ -225,6 +225,14 @@ def _origin(text: str) -> str:
     return f"{scheme}://{host}" if port is None or port == _PORTS.get(scheme) else f"{scheme}://{host}:{port}"
 
 
+def web_address() -> Kind[str]:
+    """An address that people reach the server by, without a slash at its end."""
+    found = text(
+        "an address such as https://drive.example.org", r"https?://[A-Za-z0-9._\[\]:-]+(?:/[A-Za-z0-9._~/-]*)?"
+    )
+    return Kind(found.allowed, lambda value: found.parse(value).rstrip("/"))
+
+
 def path() -> Kind[Path]:
     """A file or folder."""
 

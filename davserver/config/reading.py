@@ -146,8 +146,27 @@ def _check_together(config: Config) -> None:
     for name in ("scan_unscanned", "scan_too_large"):
         if config.clamav_host is None and getattr(config, name) == "hold":
             raise ConfigError(f"{name} is hold and CLAMAV_HOST is not set; without a scanner nothing would be served.")
+    _check_mail(config)
     if config.lock_timeout_min > config.lock_timeout_max:
         raise ConfigError("lock_timeout_min is above lock_timeout_max; it must not be.")
+
+
+def _check_mail(config: Config) -> None:
+    if config.smtp_host is None:
+        return
+    for name in ("smtp_from", "public_url"):
+        if getattr(config, name) is None:
+            raise ConfigError(f"smtp_host is set and {name} is not; no mail can be written without it.")
+    if (config.smtp_user is None) != (config.smtp_password is None):
+        raise ConfigError("smtp_user and smtp_password go together; set both or neither.")
+    if config.smtp_user is not None and config.smtp_security == "none" and not _is_here(config.smtp_host):
+        raise ConfigError(
+            "smtp_security is none: smtp_password would cross the network in clear. Take starttls or tls."
+        )
+
+
+def _is_here(host: str) -> bool:
+    return host in {"localhost", "127.0.0.1", "::1"}
 
 
 def describe(config: Config) -> Iterable[tuple[str, str, str]]:

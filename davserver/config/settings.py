@@ -190,6 +190,22 @@ class Config:
         "x-forwarded",
         "Where these proxies say it: in X-Forwarded-For, -Proto and -Host, or in Forwarded (RFC 7239). The others are ignored.",
     )
+    public_url: str | None = _optional(
+        kinds.web_address(), "How people reach this server: for the links in mails, and what commands print."
+    )
+    smtp_host: str | None = _optional(
+        kinds.text("a host name or an address", _HOST), "The mail server; without it no mail is sent. See mail.md."
+    )
+    smtp_port: int = _setting(kinds.integer(1, 65535), 587, "Its port.")
+    smtp_security: str = _setting(
+        kinds.choice("starttls", "tls", "none"), "starttls", "STARTTLS, TLS from the first byte (port 465), or neither."
+    )
+    smtp_user: str | None = _optional(kinds.text(), "The user name there, when it wants one.")
+    smtp_password: Secret | None = _optional(kinds.secret("text"), "And the password.")
+    smtp_from: str | None = _optional(
+        kinds.text("an address such as Drive <drive@example.org>", r"[^\x00-\x1f\x7f]*[^@\s<>]+@[^@\s<>]+>?"),
+        "The sender of mails.",
+    )
     cors_origins: tuple[str, ...] = _setting(
         kinds.origins(),
         (),

@@ -98,6 +98,12 @@ class RegistrationClosed(Forbidden):
     code, summary = "registration_closed", "Accounts are made by an administrator here."
 
 
+class MailNotSet(Forbidden):
+    """Something that needs mail, and no mail server is set."""
+
+    code, summary = "mail_not_set", "This server sends no mail; ask an administrator for a reset token."
+
+
 class ReadOnlyToken(Forbidden):
     """A device token that is for reading was used for a change."""
 
@@ -352,6 +358,12 @@ class ScannerUnavailable(Unavailable):
     """The virus scanner does not answer."""
 
     code, summary = "scanner_unavailable", "The virus scanner does not answer; try again."
+
+
+class MailUnavailable(Unavailable):
+    """The mail server does not answer, or wants to be asked again."""
+
+    code, summary = "mail_unavailable", "The mail server does not take mail; try again."
 
 
 class QuotaExceeded(DavserverError):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from davserver.domain.errors import Conflict, RegistrationClosed, TooManyRequests, Unauthenticated
+from davserver.domain.errors import Conflict, MailNotSet, RegistrationClosed, TooManyRequests, Unauthenticated
 from davserver.domain.principal import Door, Origin
 from davserver.rest.context import address, principal, services
 from davserver.rest.models import Answer, Given, moment
@@ -38,6 +38,18 @@ class NewPassword(Given):
     new_password: Annotated[str, Field(min_length=8, max_length=1024)]
 
 
+class ResetAsked(Given):
+    """Whose password."""
+
+    account: Annotated[str, Field(min_length=1, max_length=254, description="The name, or the e-mail address.")]
+
+
+class ResetTold(Answer):
+    """The same whether there is such an account or not."""
+
+    detail: str
+
+
 class Invitation(Answer):
     """For one new user, for a week."""
 
@@ -61,6 +73,16 @@ def register_account(body: Registration) -> Registered:
 def add_invitation() -> Invitation:
     """Invite somebody."""
     return Invitation(invitation=services().resets.invite(principal()))
+
+
+@noun.on(
+    "POST", "/accounts/password", gives=ResetTold, status=202, access=Access.PUBLIC, errors=(TooManyRequests, MailNotSet)
+)  # fmt: skip
+def ask_for_reset(body: ResetAsked) -> ResetTold:
+    """Have a link sent by mail that sets a new password, once, within half an hour."""
+    services().throttle.reset(address())
+    services().mails.ask_for_reset(body.account, Origin(Door.REST, address()))
+    return ResetTold(detail="If there is such an account and it has an e-mail address, a link is on its way there.")
 
 
 @noun.on("PUT", "/accounts/password", access=Access.PUBLIC, errors=(TooManyRequests, Unauthenticated))

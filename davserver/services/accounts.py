@@ -343,11 +343,14 @@ def check_user_name(name: str) -> str:
     return name
 
 
+def is_email(text: str) -> bool:
+    """Whether it looks like an e-mail address."""
+    return len(text) <= MAX_EMAIL_CHARS and _EMAIL.fullmatch(text) is not None and text.isprintable()
+
+
 def check_email(email: str | None) -> None:
     """Raise `BadRequest` for what is no e-mail address."""
-    if email is None:
-        return
-    if len(email) > MAX_EMAIL_CHARS or not _EMAIL.fullmatch(email) or not email.isprintable():
+    if email is not None and not is_email(email):
         raise BadRequest(f"{email!r} is not an e-mail address.")
 
 

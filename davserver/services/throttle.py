@@ -4,6 +4,7 @@ An address has few tries at what makes or opens an account. Guessing at WebDAV i
 comes with a device token, or with a password that was right a moment ago, never waits, however much others guess.
 """
 
+import hashlib
 from typing import Final
 
 from davserver.domain.errors import TooManyRequests
@@ -12,6 +13,8 @@ from davserver.limiting.limiter import Limiter, Rule
 SIGN_IN: Final = Rule("sign-in", 5, 60)
 RESET: Final = Rule("reset", 5, 60)
 REGISTER: Final = Rule("register", 5, 60)
+RESET_MAIL: Final = Rule("reset-mail", 3, 3600)
+"""Reset links sent to one account, whoever asks: nobody's mailbox is filled."""
 LINK: Final = Rule("link", 600, 60)
 """Requests for links, right or wrong: a player that jumps about makes many."""
 LINK_PASSWORD: Final = Rule("link-password", 10, 60)
@@ -52,6 +55,13 @@ class Throttle:
         """Count a request for a password reset, or a try to use one."""
         if not self._is_testing:
             self._hit(RESET, address)
+
+    def may_mail_reset(self, account: str) -> bool:
+        """Count a reset link for an account, known or not; whether it may be sent."""
+        if self._is_testing:
+            return True
+        key = hashlib.sha256(account.casefold().encode("utf-8", "surrogatepass")).hexdigest()
+        return not self._limiter.hit(RESET_MAIL, key)
 
     def link(self, address: str | None) -> None:
         """Count a request for a link."""

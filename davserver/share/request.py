@@ -62,9 +62,14 @@ def wants_page(environ: Environ) -> bool:
 
 
 def form_password(environ: Environ) -> str:
-    """The password that was typed into the form. Raises `BadRequest`, `BodyTooLarge`."""
+    """The password that was typed into the form. Raises what `form_fields` does."""
+    return form_fields(environ).get("password", "")
+
+
+def form_fields(environ: Environ) -> dict[str, str]:
+    """What was typed into a form, by the names of its fields. Raises `BadRequest`, `BodyTooLarge`."""
     if not environ.get("CONTENT_TYPE", "").lower().startswith("application/x-www-form-urlencoded"):
-        raise BadRequest("The password comes in a form: application/x-www-form-urlencoded.")
+        raise BadRequest("This comes in a form: application/x-www-form-urlencoded.")
     body: bytes = environ["wsgi.input"].read(MAX_FORM + 1)
     if len(body) > MAX_FORM:
         raise BodyTooLarge
@@ -72,7 +77,7 @@ def form_password(environ: Environ) -> str:
         fields = parse_qs(body.decode("ascii"), keep_blank_values=True, max_num_fields=10)
     except ValueError:
         raise BadRequest("The form cannot be read.") from None
-    return (fields.get("password") or [""])[0]
+    return {name: values[0] for name, values in fields.items()}
 
 
 def _basic_password(environ: Environ) -> str | None:

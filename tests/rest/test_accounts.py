@@ -99,3 +99,9 @@ def test_with_a_second_factor_the_password_alone_opens_neither_rest_nor_webdav(r
 def test_odd_codes_are_wrong_codes(ada: Rest, given: str) -> None:
     ada.json("POST", "/me/second-factor", status=201)
     assert ada.request("PUT", "/me/second-factor", {"code": given}).status == 401
+
+
+def test_without_mail_nobody_is_promised_a_link(rest: Rest) -> None:
+    asked = {"account": "ada"}
+    assert rest.json("POST", "/accounts/password", asked, status=403)["code"] == "mail_not_set"
+    assert rest.request("POST", "/accounts/password", {}).status == 422

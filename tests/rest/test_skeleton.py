@@ -11,6 +11,7 @@ from tests.support.source import document
 
 PUBLIC = {
     "POST /api/v1/sessions", "POST /api/v1/sessions/refresh", "POST /api/v1/accounts", "PUT /api/v1/accounts/password",
+    "POST /api/v1/accounts/password",
 }  # fmt: skip
 SIGN_IN = {"name": "nobody", "password": "password"}
 

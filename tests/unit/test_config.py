@@ -290,3 +290,27 @@ def test_origins_are_read_as_browsers_write_them(given: object, found: tuple[str
 def test_what_is_no_origin_is_refused(given: str) -> None:
     with pytest.raises(ValueError, match="not an origin"):
         kinds.origins().parse(given)
+
+
+MAIL = {
+    "DAVSERVER_SMTP_HOST": "mail.example",
+    "DAVSERVER_SMTP_FROM": "a@b.org",
+    "DAVSERVER_PUBLIC_URL": "https://d.example/",
+}
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"DAVSERVER_SMTP_FROM": ""}, "smtp_from is not"),
+        ({"DAVSERVER_PUBLIC_URL": ""}, "public_url is not"),
+        ({"DAVSERVER_SMTP_USER": "x"}, "go together"),
+        ({"DAVSERVER_SMTP_USER": "x", "DAVSERVER_SMTP_PASSWORD": "y", "DAVSERVER_SMTP_SECURITY": "none"}, "in clear"),
+        ({"DAVSERVER_SMTP_FROM": "a@b.org\nBcc: c@d.org"}, "must be an address"),
+        ({"DAVSERVER_PUBLIC_URL": "drive.example"}, "must be an address"),
+    ],
+)
+def test_half_a_mail_server_is_refused(more: dict[str, str], said: str) -> None:
+    assert load(MAIL).public_url == "https://d.example"
+    with pytest.raises(ConfigError, match=said):
+        load(MAIL | more)

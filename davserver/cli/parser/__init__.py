@@ -6,7 +6,13 @@ from pathlib import Path
 
 from davserver.cli.parser.adding import add_group
 from davserver.cli.parser.drive import add_link_commands, add_scan_commands, add_trash_commands
-from davserver.cli.parser.operation import add_backup_commands, add_job_commands, add_key_commands, add_server_commands
+from davserver.cli.parser.operation import (
+    add_backup_commands,
+    add_job_commands,
+    add_key_commands,
+    add_mail_commands,
+    add_server_commands,
+)
 from davserver.cli.parser.people import (
     add_activity_command,
     add_signing_commands,
@@ -35,6 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_backup_commands(commands)
     add_key_commands(add_group(commands, "keys", "Look at the keys that seal the content, and change them."))
     add_signing_commands(add_group(commands, "signing", "Look at the keys that sign access tokens, and change them."))
+    add_mail_commands(add_group(commands, "mail", "See that mail works."))
     add_activity_command(commands)
     add_scan_commands(add_group(commands, "scan", "Look at what was found by scans for viruses."))
     return parser

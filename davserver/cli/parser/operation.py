@@ -16,6 +16,7 @@ _JOBS: Final = later("jobs")
 _BACKUP: Final = later("backup", "backup")
 _RESTORE: Final = later("backup", "restore")
 _KEYS: Final = later("keys")
+_MAIL: Final = later("mail")
 
 
 def add_server_commands(commands: Commands) -> None:
@@ -100,3 +101,9 @@ def add_key_commands(keys: Commands) -> None:
         keys, "retire", _KEYS, "Take a key out that nothing is sealed under.", "davserver keys retire k5f0c21aa"
     )
     retire.add_argument("id", metavar="ID")
+
+
+def add_mail_commands(mail: Commands) -> None:
+    """``mail ...``."""
+    test = add_command(mail, "test", _MAIL, "Send a mail, to see that it works.", "davserver mail test ada@example.org")
+    test.add_argument("address", metavar="ADDRESS")

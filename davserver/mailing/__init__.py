@@ -1,0 +1,1 @@
+"""Mail: handed to a server, or to nobody. Knows nothing of users and of what is written to them."""
