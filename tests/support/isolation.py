@@ -32,7 +32,7 @@ LOCK = (
 )
 PATCH = b'<D:propertyupdate xmlns:D="DAV:"><D:set><D:prop><x xmlns="x:">%s</x></D:prop></D:set></D:propertyupdate>'
 
-NOBODYS = {"job", "recurring", "master_key", "key_holder", "hold", "invitation", "link_use"}
+NOBODYS = {"signing_key", "job", "recurring", "master_key", "key_holder", "hold", "invitation", "link_use"}
 """Tables that hold nothing that is one user's own, or (`link_use`) nothing that the walk does not mean to add."""
 PASSING = {"device_token": {"used_at", "used_address"}, "session": {"used_at"}}
 """Columns in which the use of ada's own limited tokens is noted."""

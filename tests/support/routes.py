@@ -70,6 +70,9 @@ def others(ada: Ada) -> dict[str, list[Pair]]:
         "link_id": [(one, NOWHERE) for one in ada.link_ids],
         "entry_id": [(one, NOWHERE) for one in (*ada.entry_ids, 5)],
         "user_id": [(ada.id, NOWHERE)],
+        "owner_id": [(ada.id, NOWHERE)],
+        "file_id": [(one, NOWHERE) for one in (3, 4, 5)],
+        "account": [(ada.user.name, ada.user.name.replace(OUT, NOT))],
         "user": [(ada.user.name, ada.user.name.replace(OUT, NOT))],
         "user_name": [(ada.user.name, ada.user.name.replace(OUT, NOT))],
         "owner": [(ada.user.name, ada.user.name.replace(OUT, NOT))],
@@ -82,7 +85,8 @@ def others(ada: Ada) -> dict[str, list[Pair]]:
 PLAIN: dict[str, Any] = {
     "name": "walked", "query": "o", "q": "o", "password": "not the password", "old_password": "not the password",
     "new_password": "not the password", "code": "000000", "email": "walked@example.org", "token": "no.such.token",
-    "invitation": None, "address": "127.0.0.1", "networks": [], "prefix": "/",
+    "invitation": None,
+    "kind": "scan", "type": "text/plain", "time_zone": "Europe/Zurich", "address": "127.0.0.1", "networks": [], "prefix": "/",
     # A name that is taken is told to who registers: there is no way not to.
     "register_account.name": "w/alked",
 }  # fmt: skip
