@@ -14,16 +14,19 @@ from davserver.domain.clock import system_clock
 from davserver.domain.errors import ConfigError
 from davserver.services.backup import Backup, latest
 from davserver.services.backup_format import SETS, sets_of
+from davserver.services.backup_prune import Keep, Prune
 from davserver.services.restore import Restore
 from davserver.stores.folder import FolderStore
 
 
 def backup(options: argparse.Namespace, config: Config) -> int:
-    """Make a set, or check the latest one."""
+    """Make a set, check the latest one, or remove old ones."""
     target: Path = options.target.absolute()
     bar = ProgressBar(sys.stderr)
     if target.resolve().is_relative_to(config.data_dir.resolve()):
         raise ConfigError(f"{target} lies in the data folder; a backup belongs on another disk.")
+    if options.prune:
+        return _prune(options, target, bar)
     services = build(config)
     try:
         use_case = Backup(services.database, services.store, system_clock, os.urandom, FolderStore)
@@ -41,6 +44,19 @@ def backup(options: argparse.Namespace, config: Config) -> int:
     say("The keys are not in it: keep the key ring elsewhere (docs/backup.md).")
     if blobs["missing"]:
         raise CannotServe(f"{len(blobs['missing'])} blobs were missing in the store: davserver verify")
+    return 0
+
+
+def _prune(options: argparse.Namespace, target: Path, bar: ProgressBar) -> int:
+    keep = Keep(options.keep_last, options.keep_daily, options.keep_weekly, options.keep_monthly)
+    if keep == Keep():
+        raise ConfigError("Say what to keep: --keep-last, --keep-daily, --keep-weekly or --keep-monthly.")
+    done = Prune(system_clock, FolderStore).run(target, keep, only_tell=options.dry_run, progress=bar)
+    bar.end()
+    for name in sorted((*done.kept, *done.removed)):
+        say(f"{'keep  ' if name in done.kept else 'remove'} {name}")
+    what = f"{len(done.removed)} sets and {done.blobs} blobs ({done.bytes} bytes)"
+    say(f"{what} would be removed." if options.dry_run else f"{what} were removed; {len(done.kept)} sets stay.")
     return 0
 
 

@@ -30,6 +30,8 @@ from davserver.services.backup_format import (
     SETS,
     digest_of,
     lines,
+    locked,
+    name_of,
     read_manifest,
     sets_of,
     writing,
@@ -68,17 +70,21 @@ class Backup:
 
         Raises `ConfigError`, `DatabaseUnavailable`, `StoreUnavailable`, `StoreFull`.
         """
-        moment = datetime.fromtimestamp(self._clock() / SECOND, UTC)
-        name = f"{moment:%Y%m%dT%H%M%S.%fZ}"
-        draft = target / SETS / (name + DRAFT)
-        before = sets_of(target)
-        hold = Hold(self._database, self._clock, self._random(16).hex(), f"backup to {target}")
         try:
-            for old in (target / SETS).glob(f"*{DRAFT}"):
-                shutil.rmtree(old)
-            (draft / "tables").mkdir(mode=0o700, parents=True)
+            target.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with locked(target):
+                return self._run(target, progress)
         except OSError as error:
             raise ConfigError(f"The backup folder {target} cannot be written: {error.strerror}.") from None
+
+    def _run(self, target: Path, progress: Progress) -> tuple[Path, dict[str, Any]]:
+        moment = datetime.fromtimestamp(self._clock() / SECOND, UTC)
+        draft = target / SETS / (name_of(moment) + DRAFT)
+        before = sets_of(target)
+        hold = Hold(self._database, self._clock, self._random(16).hex(), f"backup to {target}")
+        for old in (target / SETS).glob(f"*{DRAFT}"):
+            shutil.rmtree(old)
+        (draft / "tables").mkdir(mode=0o700, parents=True)
         hold.begin()
         try:
             manifest = {"format": FORMAT, "created_at": moment.isoformat(), **self._tables(draft, hold, progress)}
@@ -86,7 +92,7 @@ class Backup:
         finally:
             hold.end()
         write_durably(draft / MANIFEST, json.dumps(manifest, indent=2).encode())
-        done = draft.with_name(name)
+        done = draft.with_name(name_of(moment))
         for folder in (draft / "tables", draft):
             sync(folder)
         draft.rename(done)

@@ -4,11 +4,13 @@ For services only.
 """
 
 import base64
+import fcntl
 import gzip
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -19,6 +21,8 @@ MANIFEST: Final = "manifest.json"
 BLOBS: Final = "blobs"
 SETS: Final = "sets"
 DRAFT: Final = ".partial"
+_LOCK: Final = "lock"
+_NAME: Final = "%Y%m%dT%H%M%S.%fZ"
 LEFT_OUT: Final = frozenset({"hold", "key_holder"})
 """Tables of what runs at the moment: it does not run where a set is restored."""
 _LINE_LIMIT: Final = 64 * 1024**2
@@ -74,6 +78,30 @@ def sets_of(folder: Path) -> Sequence[Path]:
     """The sets that are whole, the oldest first."""
     found = (folder / SETS).glob(f"*/{MANIFEST}")
     return sorted(path.parent for path in found if not path.parent.name.endswith(DRAFT))
+
+
+def name_of(moment: datetime) -> str:
+    """The name of the set that shows that moment (aware, UTC)."""
+    return f"{moment:{_NAME}}"
+
+
+def moment_of(folder: Path) -> datetime:
+    """The moment that a set shows. Raises `ConfigError` for a folder that is named otherwise."""
+    try:
+        return datetime.strptime(folder.name, _NAME).replace(tzinfo=UTC)
+    except ValueError:
+        raise ConfigError(f"{folder} is not named as a set is: move it elsewhere.") from None
+
+
+@contextmanager
+def locked(target: Path) -> Iterator[None]:
+    """While this is entered nobody else makes or removes sets in the folder. Raises `ConfigError` when somebody does."""
+    with (target / _LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"Another davserver backup is at work in {target}.") from None
+        yield
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -318,3 +318,18 @@ def test_a_json_line_has_the_fields_of_the_request_and_the_trace() -> None:
     assert "\n" not in line
     assert (content["level"], content["status"], content["message"]) == ("info", "500", "failed\n")
     assert "ZeroDivisionError" in content["trace"]
+
+
+def test_old_sets_of_a_backup_are_told_and_then_removed(run: Run) -> None:
+    run("migrate")
+    for _ in range(2):
+        assert run("backup", "copies")[0] == 0
+    assert run("backup", "copies", "--prune")[0] == 2
+    assert run("backup", "copies", "--prune", "--keep-last", "-1")[0] == 2
+    status, out, _ = run("backup", "copies", "--prune", "--keep-last", "1", "--dry-run")
+    assert (status, out.splitlines()[-1]) == (0, "1 sets and 0 blobs (0 bytes) would be removed.")
+    assert [line.split()[0] for line in out.splitlines()[:-1]] == ["remove", "keep"]
+    assert len(list(Path("copies/sets").iterdir())) == 2
+    status, out, _ = run("backup", "copies", "--prune", "--keep-last", "1")
+    assert (status, out.splitlines()[-1]) == (0, "1 sets and 0 blobs (0 bytes) were removed; 1 sets stay.")
+    assert run("backup", "copies", "--check")[0] == 0

@@ -73,3 +73,10 @@ def duration_or_server(text: str) -> int | str:
         return text if text == "server" else parse_duration(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 12h") from None
+
+
+def number(text: str) -> int:
+    """For `type=`: a whole number that is not negative."""
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)

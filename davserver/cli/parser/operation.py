@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from davserver.cli.parser.adding import Commands, add_command, add_group, later
+from davserver.cli.parser.adding import Commands, add_command, add_group, later, number
 
 _SERVE: Final = later("serving", "serve")
 _MIGRATE: Final = later("migrating")
@@ -74,7 +74,14 @@ def add_backup_commands(commands: Commands) -> None:
         "davserver backup /mnt/backup",
     )
     backup.add_argument("target", metavar="TARGET", type=Path, help="a folder; made when it is missing")
-    backup.add_argument("--check", action="store_true", help="read the latest set and see that it is whole")
+    instead = backup.add_mutually_exclusive_group()
+    instead.add_argument("--check", action="store_true", help="read the latest set and see that it is whole")
+    instead.add_argument("--prune", action="store_true", help="remove old sets, and the content that only they have")
+    for name, what in (("last", "sets"), ("daily", "days"), ("weekly", "weeks"), ("monthly", "months")):
+        backup.add_argument(
+            f"--keep-{name}", type=number, default=0, metavar="N", help=f"with --prune: keep the last N {what}"
+        )
+    backup.add_argument("--dry-run", action="store_true", help="with --prune: only say what would go")
     restore = add_command(commands, "restore", _RESTORE, "Bring a backup up here.", "davserver restore /mnt/backup")
     restore.add_argument("source", metavar="SOURCE", type=Path, help="the folder of the backup")
     restore.add_argument("--set", metavar="NAME", help="the name of a set (default: the latest)")
