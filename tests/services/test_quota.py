@@ -14,7 +14,7 @@ from davserver.domain.errors import IncompleteBody, QuotaExceeded, StoreFull
 from davserver.domain.principal import Principal
 from davserver.services.content import PutDetails
 from davserver.stores.memory import MemoryStore
-from tests.support.core import BytesBody, Core, make_core, path
+from tests.support.core import INLINE_LIMIT, BytesBody, Core, make_core, path
 from tests.support.upkeep import helpers_of
 
 QUOTA = 10_000
@@ -73,15 +73,15 @@ def test_what_fits_to_the_byte_is_taken_and_one_more_is_not(core: Core, carol: P
 
 
 @pytest.mark.parametrize("size", [900, 6001], ids=["inline", "in the store"])
-def test_what_cannot_fit_is_refused_before_a_byte_is_read(core: Core, carol: Principal, size: int) -> None:
+def test_what_cannot_fit_is_refused_before_a_byte_is_read_that_is_not_at_hand(
+    core: Core, carol: Principal, size: int
+) -> None:
     core.put(carol, "/a", b"x" * (QUOTA - size + 1))
-
-    def fail() -> None:
-        raise AssertionError("the body was read")
-
-    body = Body(b"x" * size, length=size, when={0: fail})
+    body = Body(b"x" * size, length=size, when={})
     with pytest.raises(QuotaExceeded):
         core.content.put(carol, path("/b"), body, PutDetails())
+    assert body.taken == (size if size <= INLINE_LIMIT else 0)
+    assert core.used(carol) == QUOTA - size + 1
     assert core.scalar(select(UploadRow.blob_id)) is None
 
 
