@@ -6,8 +6,8 @@ listeners to `before_cursor_execute` and `after_cursor_execute` are told, as wit
 """
 
 from collections import namedtuple
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from sqlalchemy import Connection
@@ -43,25 +43,15 @@ class Statement:
 
     def rows(self, connection: Connection, params: Params) -> list[Row]:
         """Run it for all of its rows."""
-        cursor = self._execute(connection, params)
-        try:
-            rows: list[Row] = cursor.fetchall()
-        finally:
-            cursor.close()
-        return rows
+        return self.ask(connection, params).rows()
 
     def first(self, connection: Connection, params: Params) -> Any | None:
         """Run it for its first row, a named tuple; None when there is none."""
-        cursor = self._execute(connection, params)
-        try:
-            row = cursor.fetchone()
-            if row is None:
-                return None
-            if self._named is None:
-                self._named = namedtuple("Named", [column[0] for column in cursor.description], rename=True)  # type: ignore[misc]
-        finally:
-            cursor.close()
-        return self._named._make(row)
+        return self.ask(connection, params).first()
+
+    def ask(self, connection: Connection, params: Params) -> "Asked":
+        """Begin to run it. Within `in_packets`, several are asked before the first answer is waited for."""
+        return Asked(self, connection, self._execute(connection, params))
 
     def one(self, connection: Connection, params: Params) -> Any:
         """Run it for its only row, a named tuple. Raises LookupError when there is none."""
@@ -69,6 +59,12 @@ class Statement:
         if row is None:
             raise LookupError(f"no row for: {self._clause}")
         return row
+
+    def named(self, cursor: Any, row: Row) -> Any:
+        """The row as a named tuple."""
+        if self._named is None:
+            self._named = namedtuple("Named", [column[0] for column in cursor.description], rename=True)  # type: ignore[misc]
+        return self._named._make(row)
 
     def _execute(self, connection: Connection, params: Params | Sequence[Params]) -> Any:
         sql, order, constants = self._compiled.get(connection.dialect.name) or self._compile(connection)
@@ -98,6 +94,36 @@ class Statement:
         return made
 
 
+class Asked:
+    """A statement under way; its rows are to be fetched once."""
+
+    def __init__(self, statement: Statement, connection: Connection, cursor: Any) -> None:
+        self._statement = statement
+        self._connection = connection
+        self._cursor = cursor
+
+    def rows(self) -> list[Row]:
+        """All rows."""
+        with self._fetching():
+            rows: list[Row] = self._cursor.fetchall()
+        return rows
+
+    def first(self) -> Any | None:
+        """The first row, a named tuple; None when there is none."""
+        with self._fetching():
+            row = self._cursor.fetchone()
+            return None if row is None else self._statement.named(self._cursor, row)
+
+    @contextmanager
+    def _fetching(self) -> Iterator[None]:
+        try:
+            yield
+        except self._connection.dialect.loaded_dbapi.Error as error:
+            raise _translated(self._connection, self._cursor, "(its rows)", None, error) from error
+        finally:
+            self._cursor.close()
+
+
 def _given(constants: dict[str, Any], params: Any, order: tuple[str, ...] | None) -> Any:
     """The values of one run as the driver takes them: by name, or in order."""
     values = {**constants, **params}
@@ -105,24 +131,35 @@ def _given(constants: dict[str, Any], params: Any, order: tuple[str, ...] | None
 
 
 @contextmanager
-def sent_together(connection: Connection) -> Iterator[None]:
-    """Statements that are run for what they do alone go to PostgreSQL in one packet, and are waited for at the end.
+def in_packets(connection: Connection) -> Iterator[Callable[[], None]]:
+    """Statements go to PostgreSQL in few packets: when an answer is waited for, all that was begun before goes with it.
 
-    One that fails raises then, and undoes all of them with the transaction.
+    For each `Statement` that is only run, an error is raised later, and undoes the transaction all the same. SQLAlchemy's own
+    statements need what this gives to end it before. On SQLite, all of this is nothing.
     """
     if connection.dialect.name != "postgresql":
-        yield
+        yield lambda: None
         return
+    with ExitStack() as packets:
+        packets.enter_context(_raising_as_sqlalchemy(connection))
+        packets.enter_context(connection.connection.dbapi_connection.pipeline())  # type: ignore[union-attr]
+        yield packets.close
+
+
+@contextmanager
+def _raising_as_sqlalchemy(connection: Connection) -> Iterator[None]:
     try:
-        with connection.connection.dbapi_connection.pipeline():  # type: ignore[union-attr]
-            yield
+        yield
     except connection.dialect.loaded_dbapi.Error as error:
         raise _translated(connection, None, "(several)", None, error) from error
 
 
 def _translated(connection: Connection, cursor: Any, sql: str, params: Any, error: Any) -> Exception:
     """What SQLAlchemy itself would raise; a connection that is dead is not given back to the pool."""
-    is_gone = connection.dialect.is_disconnect(error, connection.connection.dbapi_connection, cursor)
+    if connection.invalidated:
+        is_gone = True
+    else:
+        is_gone = connection.dialect.is_disconnect(error, connection.connection.dbapi_connection, cursor)
     wrapped: Exception = DBAPIError.instance(
         sql,
         params,
@@ -132,6 +169,8 @@ def _translated(connection: Connection, cursor: Any, sql: str, params: Any, erro
         connection_invalidated=is_gone,
         dialect=connection.dialect,
     )
-    if is_gone:
+    if is_gone and not connection.invalidated:
+        # As SQLAlchemy does: the others of the pool will hardly be there either.
+        connection.engine.pool._invalidate(connection.connection, error)  # noqa: SLF001
         connection.invalidate(error)
     return wrapped

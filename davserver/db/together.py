@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
+Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
@@ -37,7 +38,7 @@ class _Line(Generic[Item, Outcome]):
     is_led: bool = False
 
 
-class Together(Generic[Item, Outcome]):
+class Together(Generic[Key, Item, Outcome]):
     """`work(key, take)` does what is wanted of `key`, once at a time for each key.
 
     It calls `take` when it cannot be kept waiting any more, which gives the items that have gathered by then, and returns an
@@ -45,14 +46,14 @@ class Together(Generic[Item, Outcome]):
     """
 
     def __init__(
-        self, work: Callable[[Hashable, Callable[[], Sequence[Item]]], Sequence[Outcome | Exception]], most: int = MOST
+        self, work: Callable[[Key, Callable[[], Sequence[Item]]], Sequence[Outcome | Exception]], most: int = MOST
     ) -> None:
         self._work = work
         self._most = most
         self._mutex = threading.Lock()
-        self._lines: dict[Hashable, _Line[Item, Outcome]] = {}
+        self._lines: dict[Key, _Line[Item, Outcome]] = {}
 
-    def do(self, key: Hashable, item: Item) -> Outcome:
+    def do(self, key: Key, item: Item) -> Outcome:
         """Have `item` done with whatever else waits for `key`; its outcome, or what was raised for it."""
         ticket: _Ticket[Item, Outcome] = _Ticket(item)
         with self._mutex:
@@ -70,7 +71,7 @@ class Together(Generic[Item, Outcome]):
             raise ticket.error
         return ticket.outcome  # type: ignore[return-value]  # where there is no error there is an outcome
 
-    def _lead(self, key: Hashable, line: _Line[Item, Outcome]) -> None:
+    def _lead(self, key: Key, line: _Line[Item, Outcome]) -> None:
         taken: list[_Ticket[Item, Outcome]] = []
 
         def take() -> list[Item]:
@@ -96,7 +97,7 @@ class Together(Generic[Item, Outcome]):
                 if ticket.woken.locked():
                     ticket.woken.release()
 
-    def _pass_on(self, key: Hashable, line: _Line[Item, Outcome]) -> None:
+    def _pass_on(self, key: Key, line: _Line[Item, Outcome]) -> None:
         """Let the next one lead, so that nobody works for others without end."""
         with self._mutex:
             if line.tickets:

@@ -8,6 +8,7 @@ import fcntl
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -15,10 +16,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from davserver.db.quick import QuickReads
+from davserver.db.statements import in_packets
 from davserver.domain.errors import DatabaseUnavailable, StoreFull
 from davserver.tracing import Tracing
 
@@ -27,13 +29,22 @@ log = logging.getLogger(__name__)
 SQLITE_BUSY_MS: Final = 20_000
 PG_LOCK_TIMEOUT_MS: Final = 15_000
 PG_STATEMENT_TIMEOUT_MS: Final = 60_000
+PG_TRUSTED_SECONDS: Final = 1.0
+"""A connection that was used so lately is taken to be there. One that is older is asked first: PostgreSQL may have restarted."""
 
 
 class Unit:
     """A transaction under way."""
 
-    def __init__(self, connection: Connection, bell: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        bell: Callable[[], None] = lambda: None,
+        end_packets: Callable[[], None] = lambda: None,
+    ) -> None:
         self.connection = connection
+        self.end_packets = end_packets
+        """From now on each statement is waited for (`Database.write_in_packets`)."""
         self._bell = bell
         self._after_commit: list[Callable[[], None]] = []
 
@@ -60,6 +71,7 @@ class Database:
         self.engine = _sqlite_engine(parsed) if self.is_sqlite else _postgresql_engine(parsed, pool_size)
         self.quick = QuickReads(self.engine)
         self._writer = self.engine.execution_options(davserver_write=True)
+        self._packer = self.engine.execution_options(davserver_packets=True, isolation_level="AUTOCOMMIT")
         self._gate = _WriterGate(parsed) if self.is_sqlite else None
         self._bell: Callable[[], None] = lambda: None
         self._span: Callable[[str], AbstractContextManager[object]] = _no_span
@@ -98,6 +110,23 @@ class Database:
         writer = self._writer
         with self._span("database write"), _translated(), self._gate or nullcontext(), writer.begin() as connection:
             unit = Unit(connection, self._bell)
+            yield unit
+        unit._committed()  # noqa: SLF001 - the two are one piece
+
+    @contextmanager
+    def write_in_packets(self) -> Iterator[Unit]:
+        """As `write`, for a unit of a `Statement` each: to PostgreSQL they go in few packets (`statements.in_packets`)."""
+        if self.is_sqlite:
+            with self.write() as unit:
+                yield unit
+            return
+        with (
+            _translated(),
+            self._packer.connect() as connection,
+            in_packets(connection) as end_packets,
+            connection.begin(),
+        ):
+            unit = Unit(connection, self._bell, end_packets)
             yield unit
         unit._committed()  # noqa: SLF001 - the two are one piece
 
@@ -199,14 +228,34 @@ def _postgresql_engine(url: URL, pool_size: int) -> Engine:
     if given:
         # What the URL asks for (a search_path, say) stays, and wins.
         options = f"{options} {given if isinstance(given, str) else ' '.join(given)}"
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=20,
-        pool_pre_ping=True,
         connect_args={"options": options, "connect_timeout": 5, "application_name": "davserver"},
     )
+
+    @event.listens_for(engine, "checkin")
+    def _checkin(_dbapi: Any, record: Any) -> None:
+        record.info["used_at"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _checkout(dbapi: Any, record: Any, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("used_at", float("inf")) < PG_TRUSTED_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(dbapi)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error  # all of them are as old as that
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("davserver_packets", False):
+            # The driver would wait for the answer to its own.
+            connection.connection.cursor().execute("BEGIN")
+
+    return engine
 
 
 @contextmanager

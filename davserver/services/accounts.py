@@ -7,6 +7,7 @@ import re
 import threading
 import unicodedata
 from collections import OrderedDict, namedtuple
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -120,8 +121,7 @@ class Accounts:
         key = self._cache.key(name, password)
         remembered = self._cache.get(key, self._clock())
         if remembered is not None:
-            with self._database.read() as connection:
-                row = _BY_ID.first(connection, {"id": remembered.user_id})
+            row = self._row_of(remembered.user_id)
             if row is not None and _is_valid(row, remembered.credential_version, asks_second):
                 return self._signed_in(row, origin)
             self._cache.forget(key)
@@ -212,6 +212,13 @@ class Accounts:
         """Shut somebody out, or let them in again, from the next request on. Raises `NotFound`."""
         action = Action.USER_DISABLED if disabled else Action.USER_ENABLED
         self._change(name, action, by, disabled_at=self._clock() if disabled else None)
+
+    def _row_of(self, user_id: int) -> Any:
+        with suppress(QuickReadFailed):
+            found = self._database.quick.first(_GLANCE, user_id)
+            return None if found is None else _Glance._make(found)
+        with self._database.read() as connection:
+            return _BY_ID.first(connection, {"id": user_id})
 
     def _signed_in(self, row: Any, origin: Origin) -> Principal:
         principal = _principal(row, origin)

@@ -4,7 +4,7 @@
 stays true until the commit.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -119,11 +119,32 @@ def open_change(unit: Unit, who: Principal | int, now: Micros, *, ids: int = 0) 
         owner_id = who.owner_id
     else:
         owner_id = who
-    next_id, used_bytes = _OPEN.one(unit.connection, {"b_owner": owner_id, "b_ids": ids})
-    quota_bytes, trash_retention, disabled_at = _READ_SETTINGS.one(unit.connection, {"b_owner": owner_id})
-    change = Change(unit, owner_id, now, next_id, used_bytes, quota_bytes, trash_retention, disabled_at is not None)
+    held = hold_tree(unit, owner_id, ids=ids)
+    change = ask_change(unit, owner_id, held, now)()
     if isinstance(who, Principal):
         change.check_enabled(who)
+    return change
+
+
+def hold_tree(unit: Unit, owner_id: int, *, ids: int = 0) -> tuple[int, int]:
+    """The first half of `open_change`: become the tree's one writer. What `ask_change` needs of the tree."""
+    next_id, used_bytes = _OPEN.one(unit.connection, {"b_owner": owner_id, "b_ids": ids})
+    return next_id, used_bytes
+
+
+def ask_change(unit: Unit, owner_id: int, held: tuple[int, int], now: Micros) -> Callable[[], Change]:
+    """The second half: ask for what is set for the owner. Call what is returned to wait for the answer.
+
+    Not in one statement with the first: that one may wait, and would tell what was set when it began to.
+    """
+    asked = _READ_SETTINGS.ask(unit.connection, {"b_owner": owner_id})
+
+    def change() -> Change:
+        row = asked.first()
+        if row is None:
+            raise LookupError(f"there is no user {owner_id}")
+        return Change(unit, owner_id, now, *held, row.quota_bytes, row.trash_retention, row.disabled_at is not None)
+
     return change
 
 

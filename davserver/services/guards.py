@@ -3,7 +3,7 @@
 Used twice: as a courtesy before a long body is read, and for good in the unit that commits, where the tree has one writer.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, bindparam, delete, or_, select
@@ -42,7 +42,7 @@ def locks_around(
 
     One query, and a second only when the owner holds any lock at all: most trees have none most of the time.
     """
-    if not has_locks(connection, owner_id, now):
+    if not ask_for_locks(connection, owner_id, now)():
         return ()
     exact: set[str] = set()
     ranges = []
@@ -111,9 +111,10 @@ def check_change(
         raise Locked(hrefs=tuple(closed))
 
 
-def has_locks(connection: Connection, owner_id: int, now: Micros) -> bool:
-    """Whether the owner's tree holds any live lock."""
-    return bool(_ANY_LOCK.rows(connection, {"b_owner": owner_id, "b_now": now}))
+def ask_for_locks(connection: Connection, owner_id: int, now: Micros) -> Callable[[], bool]:
+    """Ask whether the owner's tree holds any live lock. Call what is returned to wait for the answer."""
+    asked = _ANY_LOCK.ask(connection, {"b_owner": owner_id, "b_now": now})
+    return lambda: bool(asked.rows())
 
 
 def check_conditions(

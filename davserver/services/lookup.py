@@ -1,7 +1,7 @@
 """From a path to rows: how the services find resources. For services only."""
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -121,17 +121,22 @@ def _walks_statement(dialect: str) -> Statement:
     return Statement(text(sql))
 
 
-def resolve_all(connection: Connection, owner_id: int, paths: Sequence[ResourcePath]) -> list[Chain]:
-    """Find as much as exists of each path, in one query, as the server itself."""
+def ask_for_all(connection: Connection, owner_id: int, paths: Sequence[ResourcePath]) -> Callable[[], list[Chain]]:
+    """Ask for as much as exists of each path, in one query, as the server itself. Call what is returned to wait for them."""
     keys = json.dumps([path.keys for path in paths], ensure_ascii=False)
-    seen: dict[int, Resource] = {}  # most paths have their beginning in common
-    found: list[list[Resource]] = [[] for _ in paths]
-    for row in _walks_statement(connection.dialect.name).rows(connection, {"owner": owner_id, "keys": keys}):
-        resource = seen.get(row[1])
-        if resource is None:
-            resource = seen[row[1]] = resource_of(row)
-        found[row[-1]].append(resource)
-    return [Chain(path, tuple(resources)) for path, resources in zip(paths, found, strict=True)]
+    asked = _walks_statement(connection.dialect.name).ask(connection, {"owner": owner_id, "keys": keys})
+
+    def chains() -> list[Chain]:
+        seen: dict[int, Resource] = {}  # most paths have their beginning in common
+        found: list[list[Resource]] = [[] for _ in paths]
+        for row in asked.rows():
+            resource = seen.get(row[1])
+            if resource is None:
+                resource = seen[row[1]] = resource_of(row)
+            found[row[-1]].append(resource)
+        return [Chain(path, tuple(resources)) for path, resources in zip(paths, found, strict=True)]
+
+    return chains
 
 
 _MEMBERS = Statement(

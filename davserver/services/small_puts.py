@@ -6,12 +6,11 @@ answer of its own, and is answered when that unit is durable; one that is refuse
 """
 
 import logging
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from davserver.crypto.segments import Random
-from davserver.db.statements import sent_together
 from davserver.db.together import Together
 from davserver.db.units import Database, Unit
 from davserver.domain.activity import Action
@@ -30,10 +29,10 @@ from davserver.services.attaching import (
     make_file,
     make_revision,
 )
-from davserver.services.changes import Change, insert_resources, open_change, touch
+from davserver.services.changes import Change, ask_change, hold_tree, insert_resources, touch
 from davserver.services.credentials import check_credential
-from davserver.services.guards import Touch, check_change, check_conditions, has_locks, state_of
-from davserver.services.lookup import Chain, resolve, resolve_all
+from davserver.services.guards import Touch, ask_for_locks, check_change, check_conditions, state_of
+from davserver.services.lookup import Chain, ask_for_all, resolve
 from davserver.services.quota import reserved_bytes
 from davserver.services.tree import check_file_place
 
@@ -66,21 +65,21 @@ class SmallPuts:
         self._random = random
         self._attach = attach
         self._scans = scans
-        self._together: Together[SmallPut, Stored] = Together(self._work)
+        self._together: Together[int | None, SmallPut, Stored] = Together(self._work)
 
     def store(self, put: SmallPut) -> Stored:
         """Store it, with others that wait. Raises what `Content.put` does."""
         # Two trees in one unit would be two locks, which two processes might take in different order; SQLite has one.
         return self._together.do(None if self._database.is_sqlite else put.principal.owner_id, put)
 
-    def _work(self, owner_id: Hashable, take: Callable[[], Sequence[SmallPut]]) -> Sequence[Outcome]:
+    def _work(self, owner_id: int | None, take: Callable[[], Sequence[SmallPut]]) -> Sequence[Outcome]:
         puts: Sequence[SmallPut] = ()
         try:
-            with self._database.write() as unit:
+            with self._database.write_in_packets() as unit:
                 # Whoever comes while we wait for the tree's lock still comes along.
-                changes = {} if owner_id is None else {owner_id: open_change(unit, int(str(owner_id)), self._clock())}
+                held = {} if owner_id is None else {owner_id: hold_tree(unit, owner_id)}
                 puts = take()
-                outcomes = self._store(unit, changes, puts)
+                outcomes = self._store(unit, held, puts)
                 _NothingStored.unless_something(outcomes)
         except _NothingStored as nothing:
             return nothing.outcomes
@@ -100,21 +99,27 @@ class SmallPuts:
             return error
         return outcome
 
-    def _store(self, unit: Unit, changes: dict[Hashable, Change], puts: Sequence[SmallPut]) -> list[Outcome]:
+    def _store(self, unit: Unit, held: dict[int, tuple[int, int]], puts: Sequence[SmallPut]) -> list[Outcome]:
         outcomes: dict[int, Outcome] = {}
         for owner_id in dict.fromkeys(put.principal.owner_id for put in puts):
-            change = changes.get(owner_id) or open_change(unit, owner_id, self._clock())
+            tree = held.get(owner_id) or hold_tree(unit, owner_id)
             own = {number: put for number, put in enumerate(puts) if put.principal.owner_id == owner_id}
-            outcomes |= self._store_own(change, own, is_alone=len(puts) == 1)
+            outcomes |= self._store_own(unit, owner_id, tree, own, is_alone=len(puts) == 1)
         return [outcomes[number] for number in range(len(puts))]
 
-    def _store_own(self, change: Change, puts: dict[int, SmallPut], *, is_alone: bool) -> dict[int, Outcome]:
+    def _store_own(
+        self, unit: Unit, owner_id: int, tree: tuple[int, int], puts: dict[int, SmallPut], *, is_alone: bool
+    ) -> dict[int, Outcome]:
         """Store the puts to one tree: plain new files in a fixed number of statements, then all others one by one.
 
         `is_alone`: there is one PUT in the whole unit, and when it fails the unit is undone.
         """
-        batch = _Batch(change, has_locks(change.unit.connection, change.owner_id, change.now))
-        chains = resolve_all(change.unit.connection, change.owner_id, [put.path for put in puts.values()])
+        now = self._clock()
+        asked_change = ask_change(unit, owner_id, tree, now)
+        asked_locks = ask_for_locks(unit.connection, owner_id, now)
+        asked_chains = ask_for_all(unit.connection, owner_id, [put.path for put in puts.values()])
+        change = asked_change()
+        batch, chains = _Batch(change, asked_locks()), asked_chains()
         outcomes: dict[int, Outcome] = {}
         new: list[tuple[int, SmallPut, Resource]] = []
         others: list[int] = []
@@ -131,6 +136,8 @@ class SmallPuts:
             except DavserverError as error:
                 outcomes[number] = error
         outcomes |= self._store_new(change, new)
+        if others:
+            unit.end_packets()
         for number in others:
             outcomes[number] = self._store_one(change, puts[number], is_alone=is_alone)
         return outcomes
@@ -138,23 +145,22 @@ class SmallPuts:
     def _store_new(self, change: Change, new: Sequence[tuple[int, SmallPut, Resource]]) -> dict[int, Outcome]:
         if not new:
             return {}
-        connection, outcomes = change.unit.connection, dict[int, Outcome]()
+        outcomes: dict[int, Outcome] = {}
         made: list[tuple[Revision, SealedContent]] = []
         files: list[Resource] = []
-        with sent_together(connection):
-            next_id = change.settle(_IDS * len(new), sum(put.content.size for _, put, _ in new))
-            for number, put, parent in new:
-                content, details = put.content, put.details
-                revision = make_revision(next_id, content, details, self._random, change.now, scans=self._scans)
-                made.append((revision, content))
-                files.append(make_file(next_id + 1, parent, put.path.name, revision, details, change.now))
-                outcomes[number] = Stored(files[-1], created=True)
-                next_id += _IDS
-            insert_revisions(change, made)
-            insert_resources(change, files)
-            for parent in {parent.id: parent for _, _, parent in new}.values():
-                touch(change, parent)
-            record_uploads(change.unit, [(put.principal, put.path, put.content.size) for _, put, _ in new], change.now)
+        next_id = change.settle(_IDS * len(new), sum(put.content.size for _, put, _ in new))
+        for number, put, parent in new:
+            content, details = put.content, put.details
+            revision = make_revision(next_id, content, details, self._random, change.now, scans=self._scans)
+            made.append((revision, content))
+            files.append(make_file(next_id + 1, parent, put.path.name, revision, details, change.now))
+            outcomes[number] = Stored(files[-1], created=True)
+            next_id += _IDS
+        insert_revisions(change, made)
+        insert_resources(change, files)
+        for parent in {parent.id: parent for _, _, parent in new}.values():
+            touch(change, parent)
+        record_uploads(change.unit, [(put.principal, put.path, put.content.size) for _, put, _ in new], change.now)
         return outcomes
 
     def _store_one(self, change: Change, put: SmallPut, *, is_alone: bool) -> Outcome:

@@ -18,7 +18,7 @@ class Doubling:
         self.gate = threading.Lock()
         self.batches: list[list[int]] = []
         self.leaders: list[int] = []
-        self.together: Together[int, int] = Together(self.work, most=5)
+        self.together: Together[Hashable, int, int] = Together(self.work, most=5)
 
     def work(self, key: Hashable, take: Take) -> list[int | Exception]:
         with self.gate:
@@ -97,7 +97,7 @@ def test_what_fails_before_anybody_was_taken_fails_for_those_who_wait() -> None:
     def refuse(key: Hashable, take: Take) -> list[int | Exception]:
         raise RuntimeError("away")
 
-    together: Together[int, int] = Together(refuse)
+    together: Together[Hashable, int, int] = Together(refuse)
     for _ in range(2):
         with pytest.raises(RuntimeError, match="away"):
             together.do(None, 1)
@@ -105,7 +105,9 @@ def test_what_fails_before_anybody_was_taken_fails_for_those_who_wait() -> None:
 
 def test_other_keys_do_not_wait() -> None:
     doubling = Doubling()
-    held: Together[int, int] = Together(lambda key, take: doubling.work(key, take) if key == "held" else list(take()))
+    held: Together[Hashable, int, int] = Together(
+        lambda key, take: doubling.work(key, take) if key == "held" else list(take())
+    )
     doubling.together = held
     outcomes: list[int] = []
     with doubling.gate:
