@@ -121,6 +121,7 @@ class Database:
                 yield unit
             return
         with (
+            self._span("database write"),
             _translated(),
             self._packer.connect() as connection,
             in_packets(connection) as end_packets,
