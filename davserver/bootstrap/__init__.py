@@ -54,6 +54,7 @@ from davserver.services.previews import Previews
 from davserver.services.properties import Properties
 from davserver.services.quarantine import Quarantine
 from davserver.services.resets import Resets
+from davserver.services.rollup import PERIODS as ROLL_UP_PERIODS
 from davserver.services.scans import PERIODS as SCAN_PERIODS
 from davserver.services.scans import Scans, ScanSettings
 from davserver.services.search import Search
@@ -97,7 +98,14 @@ __all__ = [
 TELL_SECONDS: Final = 20.0
 """Between two messages to workers that do not come, because they or Redis are away."""
 
-_PERIODS: Final = {**UPKEEP_PERIODS, **SCAN_PERIODS, **LINK_PERIODS, **ACTIVITY_PERIODS, **PREVIEW_PERIODS}
+_PERIODS: Final = {
+    **UPKEEP_PERIODS,
+    **SCAN_PERIODS,
+    **LINK_PERIODS,
+    **ACTIVITY_PERIODS,
+    **PREVIEW_PERIODS,
+    **ROLL_UP_PERIODS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +185,8 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
     resets = open_resets(config, database, clock=clock, random=random)
     mailer = open_mailer(config, clock=clock, random=random)
     mails = Mails(database, clock, mailer, resets, throttle, config.public_url or "")
-    workers = (mails, upkeep, scans, keys, links, activity, previews)
+    statistics = Statistics(database, clock)
+    workers = (mails, upkeep, scans, keys, links, activity, previews, statistics)
     handlers = {kind: _traced(do, tracing) for one in workers for kind, do in one.handlers.items()}
     runner = Runner(queue, Recurring(database, clock, _PERIODS), handlers, also=keys.beat)
     bell = _bell(config, queue, runner)
@@ -210,7 +219,7 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
         activity=activity,
         search=Search(database),
         settings=UserSettings(database, clock, config.trash_retention * SECOND),
-        statistics=Statistics(database, clock),
+        statistics=statistics,
         queue=queue,
         runner=runner,
         bell=bell,

@@ -8,12 +8,12 @@ from davserver.domain import errors
 from davserver.domain.search import FileFilter
 from davserver.rest.context import principal, services
 from davserver.rest.files import FilePage, PathText, path_of, shown
-from davserver.rest.models import Paged, Time, micros
+from davserver.rest.models import MOST, Paged, Time, micros
 from davserver.rest.noun import Access, Noun
 
 noun = Noun("search", "Find files and folders.")
 
-Size = Annotated[int | None, Field(ge=0, lt=2**63, description="Bytes; files only.")]
+Size = Annotated[int | None, Field(ge=0, le=MOST, description="Bytes; files only.")]
 
 
 class SearchQuery(Paged):

@@ -9,7 +9,7 @@ from davserver.domain.clock import SECOND
 from davserver.domain.errors import PreconditionFailed
 from davserver.domain.preferences import Notice, Preferences
 from davserver.rest.context import principal, services
-from davserver.rest.models import Answer, Given
+from davserver.rest.models import WHOLE, Answer, Flag, Given
 from davserver.rest.noun import Noun
 from davserver.rest.tags import check_if_match, tag_header, tag_of
 
@@ -36,11 +36,11 @@ class SettingsShown(Answer):
 class SettingsWanted(Given):
     """What is to change; what is left out stays as it is."""
 
-    trash_retention: Annotated[int | None, Field(ge=0, lt=2**40, description="Seconds; null: as the server says.")] = (
-        None
-    )
-    hides_trash: Annotated[bool, Field(description=_HIDES_TRASH)] = False
-    hides_quota: Annotated[bool, Field(description=_HIDES_QUOTA)] = False
+    trash_retention: Annotated[
+        int | None, Field(ge=0, lt=2**40, description="Seconds; null: as the server says."), WHOLE
+    ] = None
+    hides_trash: Annotated[Flag, Field(description=_HIDES_TRASH)] = False
+    hides_quota: Annotated[Flag, Field(description=_HIDES_QUOTA)] = False
     time_zone: Annotated[str, Field(max_length=64, description="As in `Europe/Zurich`.")] = "UTC"
     notify: Annotated[list[Notice], Field(default_factory=list, description=_NOTIFY)]
 

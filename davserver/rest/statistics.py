@@ -1,14 +1,14 @@
 """Statistics of your drive."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Annotated
 
 from pydantic import Field
 
 from davserver.rest.context import principal, services
-from davserver.rest.models import Answer, moment
+from davserver.rest.models import Answer, Given, moment
 from davserver.rest.noun import Noun
-from davserver.services.statistics import Amount
+from davserver.services.statistics import MOST_DAYS, DayFigures
 
 noun = Noun("statistics", "How much of what is in your drive.")
 
@@ -27,10 +27,16 @@ class TypeShown(AmountShown):
 
 
 class DayShown(AmountShown):
-    """Files that were written on one day, UTC, and are still there."""
+    """The drive at the end of a day of your time zone; on the last one, at `as_of`."""
 
     day: date
-    total_size: Annotated[int, Field(description="Bytes of all that was written until the end of that day.")]
+    trash_size: Annotated[int, Field(description="Bytes in the trash.")]
+
+
+class StatisticsQuery(Given):
+    """How far to look back."""
+
+    days: Annotated[int, Field(ge=1, le=MOST_DAYS, description="Days of `growth`, at most.")] = 366
 
 
 class QuotaShown(Answer):
@@ -43,10 +49,12 @@ class QuotaShown(Answer):
 class StatisticsShown(AmountShown):
     """A drive in figures. What is in the trash is counted there only."""
 
-    as_of: Annotated[datetime, Field(description="A large drive that keeps changing is counted once a minute.")]
+    as_of: Annotated[
+        datetime, Field(description="A drive of more than 10,000 files and folders is counted every few minutes.")
+    ]
     folders: int
     by_type: Annotated[list[TypeShown], Field(description="The largest first.")]
-    growth: Annotated[list[DayShown], Field(description="The earliest day first; days without anything are left out.")]
+    growth: Annotated[list[DayShown], Field(description="The earliest day first; days without a change are left out.")]
     trash: AmountShown
     quota: Annotated[QuotaShown, Field(description="Always of now.")]
 
@@ -63,15 +71,15 @@ class LargeFileShown(Answer):
 class TopShown(Answer):
     """The ten largest files, the largest first."""
 
-    as_of: datetime
     items: list[LargeFileShown]
 
 
 @noun.on("GET", "/statistics", gives=StatisticsShown)
-def show_statistics() -> StatisticsShown:
+def show_statistics(query: StatisticsQuery) -> StatisticsShown:
     """See your drive in figures."""
-    figures = services().statistics.of(principal())
-    usage = services().tree.usage(principal())
+    who, statistics = principal(), services().statistics
+    figures = statistics.of(who)
+    usage = services().tree.usage(who)
     types = sorted(figures.by_type.items(), key=lambda item: (-item[1].size, item[0]))
     return StatisticsShown(
         as_of=moment(figures.as_of),
@@ -79,7 +87,7 @@ def show_statistics() -> StatisticsShown:
         size=figures.total.size,
         folders=figures.folders,
         by_type=[TypeShown(content_type=name, files=one.files, size=one.size) for name, one in types],
-        growth=_growth(figures.by_day),
+        growth=[_day(one) for one in statistics.growth(who, figures, days=query.days)],
         trash=AmountShown(files=figures.trash.files, size=figures.trash.size),
         quota=QuotaShown(used=usage.used, available=usage.available),
     )
@@ -87,21 +95,15 @@ def show_statistics() -> StatisticsShown:
 
 @noun.on("GET", "/statistics/top", gives=TopShown)
 def show_largest() -> TopShown:
-    """See your ten largest files."""
-    figures = services().statistics.of(principal())
+    """See your ten largest files, as they are now."""
     items = [
         LargeFileShown(
             path=one.path.encoded, size=one.size, content_type=one.content_type, modified_at=moment(one.modified_at)
         )
-        for one in figures.largest
+        for one in services().statistics.largest(principal())
     ]
-    return TopShown(as_of=moment(figures.as_of), items=items)
+    return TopShown(items=items)
 
 
-def _growth(by_day: dict[int, Amount]) -> list[DayShown]:
-    shown, total = [], 0
-    for day, amount in sorted(by_day.items()):
-        total += amount.size
-        when = date(1970, 1, 1) + timedelta(days=day)
-        shown.append(DayShown(day=when, files=amount.files, size=amount.size, total_size=total))
-    return shown
+def _day(one: DayFigures) -> DayShown:
+    return DayShown(day=one.day, files=one.total.files, size=one.total.size, trash_size=one.trash_size)

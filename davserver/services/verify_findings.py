@@ -42,6 +42,8 @@ class Kind(StrEnum):
     """A name that no request could have given, or that is not found by its own spelling, or twice in a collection."""
     USAGE_WRONG = "usage wrong"
     """The quota counts other than what is there."""
+    STATISTICS_WRONG = "statistics wrong"
+    """The figures that are kept are not what there was to count. A repair removes them, and a job counts anew."""
     PROPERTY_LOST = "property of nothing"
     LOCK_WRONG = "lock wrong"
     """It locks nothing, another resource than its path says, or conflicts with another lock."""

@@ -16,6 +16,7 @@ from davserver.services.changes import enqueue_removal, open_change
 from davserver.services.guards import active_lock, covers
 from davserver.services.lookup import resolve
 from davserver.services.verify_findings import MOST_SHOWN, Kind, Notebook
+from davserver.services.verify_statistics import count_again, wrong_statistics
 
 PAGE: Final = 1_000
 _GRACE: Final = 24 * HOUR
@@ -106,6 +107,7 @@ class TreeCheck:
             self._locks(connection, owner_id, whose)
             self._waiting(connection, owner_id, whose)
             usage = _usage(connection, owner_id)
+            miscounted = wrong_statistics(connection, owner_id)
             bound = {"owner": owner_id, "trash": TRASH_ID, "most": MOST_SHOWN}
             unknown = [tuple(row) for row in connection.execute(_WITHOUT_ENTRY, bound)]
             lost = [tuple(row) for row in connection.execute(_ENTRY_OF_NOTHING, bound)]
@@ -114,6 +116,9 @@ class TreeCheck:
             self._book.add(
                 Kind.USAGE_WRONG, whose, f"counted {usage[0]}, there are {usage[1]} bytes", repaired=repaired
             )
+        if miscounted:
+            repaired = self._repair and count_again(self._database, self._clock, owner_id)
+            self._book.add(Kind.STATISTICS_WRONG, whose, miscounted, repaired=repaired)
         for resource_id, named in unknown:
             repaired = self._repair and self._note(owner_id, resource_id)
             self._book.add(Kind.TRASH_UNKNOWN, f"{whose}, resource {resource_id}", named, repaired=repaired)

@@ -16,6 +16,7 @@ from davserver.cli.parser.operation import (
 from davserver.cli.parser.people import (
     add_activity_command,
     add_signing_commands,
+    add_stats_command,
     add_token_commands,
     add_user_commands,
 )
@@ -43,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_signing_commands(add_group(commands, "signing", "Look at the keys that sign access tokens, and change them."))
     add_mail_commands(add_group(commands, "mail", "See that mail works."))
     add_activity_command(commands)
+    add_stats_command(commands)
     add_scan_commands(add_group(commands, "scan", "Look at what was found by scans for viruses."))
     return parser
 

@@ -11,6 +11,7 @@ _USER: Final = later("users")
 _TOKEN: Final = later("tokens")
 _ACTIVITY: Final = later("activity")
 _SIGNING: Final = later("signing")
+_STATS: Final = later("stats")
 
 
 def add_user_commands(users: Commands) -> None:
@@ -80,6 +81,12 @@ def add_token_commands(tokens: Commands) -> None:
         "--network", metavar="CIDR", action="append", default=[], help="such as 192.168.1.0/24; repeatable"
     )
     add.add_argument("--expires", metavar="TIME", type=duration, help="such as 90d (default: never)")
+
+
+def add_stats_command(commands: Commands) -> None:
+    """``stats``."""
+    stats = add_command(commands, "stats", _STATS, "Show drives in figures.", "davserver stats ada")
+    stats.add_argument("user", metavar="USER", nargs="?", help="one drive, with types and the ten largest files")
 
 
 def add_activity_command(commands: Commands) -> None:

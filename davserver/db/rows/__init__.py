@@ -16,6 +16,7 @@ from davserver.db.rows.access import (
     SigningKeyRow,
 )
 from davserver.db.rows.base import FIRST_FREE_ID, ROOT_ID, TRASH_ID, Base, BigInt, Bytewise
+from davserver.db.rows.figures import DayStatisticsRow, StatisticsRow, TypeStatisticsRow
 from davserver.db.rows.sharing import LinkRow, LinkUseRow, PreviewRow
 from davserver.db.rows.tree import (
     BlobRow,
@@ -39,6 +40,7 @@ __all__ = [
     "BigInt",
     "BlobRow",
     "Bytewise",
+    "DayStatisticsRow",
     "DeviceTokenRow",
     "HoldRow",
     "InvitationRow",
@@ -56,8 +58,10 @@ __all__ = [
     "RevisionRow",
     "SessionRow",
     "SigningKeyRow",
+    "StatisticsRow",
     "TrashEntryRow",
     "TreeRow",
+    "TypeStatisticsRow",
     "UploadRow",
     "UserRow",
 ]

@@ -100,6 +100,7 @@ class RevisionRow(Base):
     __tablename__ = "revision"
     __table_args__ = (
         Index(None, "signature_version", "scanned_at"),
+        Index(None, "owner_id", "size"),
         # So few that an administrator can look at all of them.
         Index("ix_revision_found", "owner_id", "id", sqlite_where=text(_FOUND), postgresql_where=text(_FOUND)),
         CheckConstraint(
