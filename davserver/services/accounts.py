@@ -234,7 +234,7 @@ class Accounts:
         right = self._hasher.verify(password, None if row is None else row.password_hash)
         if row is None or not right or not _is_valid(row, row.credential_version, asks_second):
             if row is not None or "\\" not in name:  # after DOMAIN\\name, the door tries the name alone
-                self.sign_ins.bad(None if row is None else row.id, origin, _reason(row, right=right))
+                self.sign_ins.bad(account, None if row is None else row.id, origin, _reason(row, right=right))
             if self._throttle is not None:
                 self._throttle.wrong_guess(account, origin.address, key.hex())
             raise Unauthenticated("The user name or the password is wrong.")

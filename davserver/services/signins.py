@@ -55,7 +55,7 @@ class SignIns:
         self._database = database
         self._clock = clock
         self._seen: _Recent[tuple[int, Origin], Micros] = _Recent()
-        self._failed: _Recent[tuple[int | None, Door, str | None], tuple[Micros, int]] = _Recent()
+        self._failed: _Recent[tuple[str, Door, str | None], tuple[Micros, int]] = _Recent()
         self._mutex = threading.Lock()
         self._window = (0, 0)
 
@@ -72,12 +72,13 @@ class SignIns:
         except DavserverError as error:
             log.warning("the sign-in of user %d was not noted (%s)", principal.user_id, error.code)
 
-    def bad(self, user_id: int | None, origin: Origin, reason: str) -> None:
-        """Somebody was refused. `user_id`: the account that it was about; None when there is none of that name.
+    def bad(self, account: str, user_id: int | None, origin: Origin, reason: str) -> None:
+        """Somebody was refused. `account`: the key of the name; `user_id`: whose it is, None when there is none of that name.
 
-        What was given as a name is not noted then: people type passwords there.
+        What was given as a name is not noted then: people type passwords there. A name that nobody has costs what one costs
+        that somebody has, entry for entry, or the time of an answer would tell the two apart.
         """
-        key = (user_id, origin.door, origin.address)
+        key = (account, origin.door, origin.address)
         now = self._clock()
         until, uncounted = self._failed.get(key) or (0, 0)
         if now < until:

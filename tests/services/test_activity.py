@@ -189,5 +189,5 @@ def test_wrong_passwords_are_noted_within_bounds(core: Core) -> None:
     mine = log_of(core).of(who, only).items
     assert [e.detail for e in mine] == ["wrong password; 4 more since the last entry", "wrong password"]
     everybodys = log_of(core).audit(admin, only).items
-    assert [(e.owner, e.detail) for e in everybodys if e.owner is None] == [(None, "no such account")]
+    assert [e.detail for e in everybodys if e.owner is None] == ["no such account"] * 20
     assert not any("hunter" in repr(e) for e in everybodys)
