@@ -34,6 +34,8 @@ _BINARY: Final = {
     "description": "The content, in the type that the file has.",
     "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
 }
+_UNCHANGED: Final = {304: {"description": "It is what the client has: see If-None-Match."}}
+_PARTS: Final = {206: {**_BINARY, "description": "The part that Range asks for."}, **_UNCHANGED}
 _ZIP: Final = {
     "description": "The archive.",
     "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
@@ -159,7 +161,7 @@ _READ_ERRORS: Final = (
 )  # fmt: skip
 
 
-@noun.on("GET", "/files/content", gives=_BINARY, access=Access.FILES, errors=_READ_ERRORS)
+@noun.on("GET", "/files/content", gives=_BINARY, access=Access.FILES, errors=_READ_ERRORS, also=_PARTS)
 def download_file(query: FileQuery) -> Response:
     """Download a file: with Range, If-Range, If-None-Match and the others of RFC 9110."""
     resource = services().tree.find(principal(), path_of(query.path))
@@ -207,7 +209,8 @@ _PUT_ERRORS: Final = (
 
 
 @noun.on(
-    "PUT", "/files/content", gives=FileShown, access=Access.FILES, errors=_PUT_ERRORS, extra=_RAW_BODY
+    "PUT", "/files/content", gives=FileShown, access=Access.FILES, errors=_PUT_ERRORS, extra=_RAW_BODY,
+    also={201: FileShown},
 )  # fmt: skip
 def upload_file(query: FileQuery) -> Any:
     """Upload a file: the body is its content. If-Match replaces a known state only, If-None-Match: * only creates."""
@@ -273,7 +276,10 @@ def delete_file(query: FileQuery) -> None:
     services().tree.discard(principal(), path_of(query.path), preconditions())
 
 
-@noun.on("GET", "/files/preview", gives=_PICTURE, access=Access.FILES, errors=_PREVIEW_ERRORS)
+@noun.on(
+    "GET", "/files/preview", gives=_PICTURE, access=Access.FILES, errors=_PREVIEW_ERRORS,
+    also={202: {"description": "Not yet: Retry-After says when to ask again."}, **_UNCHANGED},
+)  # fmt: skip
 def file_preview(query: FileQuery) -> Response:
     """A small picture of a picture or a PDF, 512 pixels at most; 202 with Retry-After while it is being made."""
     resource = services().tree.find(principal(), path_of(query.path))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from davserver.domain.errors import Conflict, SecondFactorNeeded, Unauthenticated
+from davserver.domain.errors import Conflict, SecondFactorNeeded, TooManyRequests, Unauthenticated
 from davserver.rest.context import principal, services
 from davserver.rest.models import Answer, Given, moment
 from davserver.rest.noun import Noun
@@ -45,7 +45,7 @@ def get_me() -> Me:
     )
 
 
-@noun.on("PUT", "/me/password", errors=(Unauthenticated,))
+@noun.on("PUT", "/me/password", errors=(TooManyRequests, Unauthenticated))
 def change_password(body: PasswordChange) -> None:
     """Change your password. All sessions end, this one too; device tokens stay."""
     who = principal()
@@ -93,7 +93,7 @@ def confirm_second_factor(body: Code) -> Recovery:
     return Recovery(recovery_codes=list(services().second_factors.confirm(principal(), body.code)))
 
 
-@noun.on("DELETE", "/me/second-factor", errors=(Unauthenticated, SecondFactorNeeded))
+@noun.on("DELETE", "/me/second-factor", errors=(TooManyRequests, Unauthenticated, SecondFactorNeeded))
 def remove_second_factor(body: Removal) -> None:
     """Switch the second factor off."""
     who = principal()

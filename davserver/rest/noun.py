@@ -57,6 +57,8 @@ class Noun(APIBlueprint):
         super().__init__(name, __name__, url_prefix=PREFIX, abp_tags=[Tag(name=name, description=text)])
         self.access: dict[str, Access] = {}
         """Endpoint -> who may call it."""
+        self.views: list[Callable[..., Any]] = []
+        """The functions, as they were written."""
         self.body_limits: dict[str, int] = {}
         """Endpoint -> bytes of its JSON body, for those that read one."""
 
@@ -70,16 +72,20 @@ class Noun(APIBlueprint):
         access: Access = Access.USER,
         errors: tuple[type[DavserverError], ...] = (),
         body_limit: int = JSON_LIMIT,
+        also: Mapping[int, Any] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> Callable[[View], View]:
         """Register a route: `rule` as Flask writes it (``/files/<int:id>``), below ``/api/v1``.
 
         `gives`: the model of the answer; None for 204 No Content; or an OpenAPI response object, for what is no JSON.
         The function may return a `flask.Response` instead, or the model and a mapping of header fields. `errors`: what the
-        services may raise; what every route can answer is added. `extra`: further members of the OpenAPI operation.
+        services may raise; what every route can answer is added. `also`: answers of other statuses, as models or OpenAPI
+        response objects. `extra`: further members of the OpenAPI operation.
         """
         code = 204 if gives is None else status
-        told = {str(code): dict(gives) if isinstance(gives, Mapping) else gives, **_problems(access, errors)}
+        answers = {code: gives, **(also or {})}
+        told = {str(one): dict(what) if isinstance(what, Mapping) else what for one, what in answers.items()}
+        told |= _problems(access, errors)
         public = access is Access.PUBLIC
 
         def register(view: View) -> View:
@@ -89,6 +95,7 @@ class Noun(APIBlueprint):
 
             name = f"{self.name}.{view.__name__}"
             self.access[name] = access
+            self.views.append(view)
             self.body_limits[name] = body_limit if "body" in view.__annotations__ else 0
             add: Any = getattr(super(Noun, self), method.lower())
             add(

@@ -37,7 +37,7 @@ class SettingsWanted(Given):
     """What is to change; what is left out stays as it is."""
 
     trash_retention: Annotated[
-        int | None, Field(ge=0, lt=2**40, description="Seconds; null: as the server says."), WHOLE
+        Annotated[int, Field(ge=0, lt=2**40), WHOLE] | None, Field(description="Seconds; null: as the server says.")
     ] = None
     hides_trash: Annotated[Flag, Field(description=_HIDES_TRASH)] = False
     hides_quota: Annotated[Flag, Field(description=_HIDES_QUOTA)] = False

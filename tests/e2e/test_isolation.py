@@ -70,7 +70,7 @@ class World:
 def world(whole_deployment: Deployment) -> Iterator[World]:
     wire = Wire(whole_deployment.servers[0].url)
     ada = furnish(whole_deployment, wire)
-    routes = routes_of(wire)
+    routes = routes_of(wire.ask("GET", "/api/openapi.json").json)
     cursors = {}
     for route in routes:
         if any(one["name"] == "cursor" for one in route.operation.get("parameters", ())):

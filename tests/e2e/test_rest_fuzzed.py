@@ -48,7 +48,8 @@ def run(server: ServerProcess, user: User, folder: Path, *options: str) -> int:
         cwd=folder, env={"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT), **known},
         capture_output=True, text=True, timeout=1700, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-5_000:]
+    told = "\n".join(line[:300] for line in (done.stdout + done.stderr).splitlines() if line.strip())
+    assert done.returncode == 0, told[-20_000:]
     found = re.search(r"(\d+) generated", done.stdout)
     assert found is not None, done.stdout[-3000:]
     return int(found[1])

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyotp
 import pytest
@@ -19,7 +20,7 @@ from davserver.config.kinds import SecretUrl
 from davserver.domain.clock import SECOND
 from davserver.services.accounts import Accounts
 from davserver.services.passwords import PasswordHasher
-from davserver.wsgi import App, make_app
+from davserver.wsgi import make_app
 from tests.support.drive import MovableClock, Sent, basic, call, environ_of
 
 PASSWORD = "a good password"
@@ -47,7 +48,7 @@ class CountingHasher(PasswordHasher):
 class Place:
     """The whole application, and what it does."""
 
-    app: App
+    app: Any
     services: Services
     hasher: CountingHasher
     clock: MovableClock

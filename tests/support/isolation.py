@@ -203,11 +203,8 @@ def all_of(deployment: Deployment, user_id: int) -> dict[str, list[tuple[Any, ..
     found = {}
     with database.read() as connection:
         for table in Base.metadata.sorted_tables:
-            whose = table.c.id if table is UserRow.__table__ else table.c.get("owner_id", table.c.get("user_id"))
+            whose = owner_of(table)
             if whose is None:
-                assert table.name in NOBODYS, (
-                    f"{table.name} has no owner_id or user_id: tell in tests/support/isolation.py whose its rows are"
-                )
                 continue
             columns = [column for column in table.c if column.name not in PASSING.get(table.name, ())]
             query = select(*columns).where(whose == user_id).order_by(*table.primary_key.columns)
@@ -216,6 +213,17 @@ def all_of(deployment: Deployment, user_id: int) -> dict[str, list[tuple[Any, ..
             found[table.name] = [tuple(row) for row in connection.execute(query)]
     database.close()
     return found
+
+
+def owner_of(table: Any) -> Any:
+    """The column of a table that says whose a row is; None: nobody's."""
+    if table is UserRow.__table__:
+        return table.c.id
+    whose = table.c.get("owner_id", table.c.get("user_id"))
+    assert whose is not None or table.name in NOBODYS, (
+        f"{table.name} has no owner_id or user_id: tell in tests/support/isolation.py whose its rows are"
+    )
+    return whose
 
 
 def plain(answer: Answer, target: str = "") -> tuple[int, tuple[tuple[str, str], ...], bytes]:

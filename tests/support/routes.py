@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import quote
 
 from tests.support.isolation import NOT, OUT, Ada
-from tests.support.wire import Wire
 
 Pair = tuple[Any, Any]
 """What exists and is somebody else's, and what does not exist."""
@@ -49,9 +48,8 @@ class Request:
     body: bytes
 
 
-def routes_of(wire: Wire) -> list[Route]:
-    """All routes that the document of a running server names."""
-    document = wire.ask("GET", "/api/openapi.json").json
+def routes_of(document: dict[str, Any]) -> list[Route]:
+    """All routes that an OpenAPI document names."""
     return [
         Route(method.upper(), path, operation["operationId"], operation, document["components"])
         for path, item in document["paths"].items()
@@ -78,6 +76,7 @@ def others(ada: Ada) -> dict[str, list[Pair]]:
         "owner": [(ada.user.name, ada.user.name.replace(OUT, NOT))],
         "device": [(f"{OUT}-x", f"{NOT}-x")],
         "refresh_token": [(_altered(ada.refresh), _altered(_altered(ada.refresh, 40), 50))],
+        "search_files.name": [(OUT, NOT), (f"*{OUT}*", f"*{NOT}*")],
         "sign_in.name": [(ada.user.name, ada.user.name.replace(OUT, NOT))],
     }  # fmt: skip
 
@@ -105,7 +104,7 @@ def requests_of(route: Route, ada: Ada, cursor: str | None) -> Iterator[tuple[Re
         found = {
             (place, name): _values(route, name, schema, ada, cursor)
             for place, name, schema, is_required in fields
-            if full or is_required or name in known
+            if full or is_required or name in known or f"{route.name}.{name}" in known
         }
         for number in range(max((len(values) for values in found.values()), default=1)):
             picked = {key: values[number % len(values)] for key, values in found.items()}
@@ -175,7 +174,7 @@ def _of_kind(schema: dict[str, Any]) -> Any:
     if schema.get("type") == "boolean":
         return True
     if schema.get("type") in {"integer", "number"}:
-        return schema.get("default") or schema.get("minimum") or 1
+        return int(schema.get("default") or schema.get("minimum") or 1)
     if schema.get("format") == "date-time":
         return "2001-01-01T00:00:00Z"
     if schema.get("format") == "date":

@@ -4,6 +4,7 @@ Some routes end sessions. So after a 401 the token is looked at, and another one
 """
 
 import os
+import time
 from typing import Any
 
 import requests
@@ -33,7 +34,8 @@ class SignedIn:
         del case, context
         if _suspect[0] and not self._counts():
             given = {"name": os.environ["FUZZED_USER"], "password": os.environ["FUZZED_PASSWORD"]}
-            answer = requests.post(f"{API}/sessions", json=given, timeout=30)
+            while (answer := requests.post(f"{API}/sessions", json=given, timeout=30)).status_code == 429:
+                time.sleep(min(int(answer.headers["Retry-After"]), 60))  # too many wrong passwords were made up
             answer.raise_for_status()
             self._token = answer.json()["access_token"]
         _suspect[0] = False
