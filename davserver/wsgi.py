@@ -181,6 +181,7 @@ def make_app(services: Services, meters: Meters | None = None) -> App | TracedAp
         reset=ResetApp(services), meters=meters, monitoring=Monitoring(services, meters),
         cors=Cors(services.config.cors_origins) if services.config.cors_origins else None,
     )  # fmt: skip
+    meters.watch({"answers": services.remembered.tally, "sign_ins": services.accounts.remembering})
     if services.tracing is None:
         return app
     shown = shown_path if services.config.trace_names else None

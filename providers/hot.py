@@ -39,7 +39,7 @@ class Hot:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._kept: Remembered[Kept] = Remembered()
+        self._kept: Remembered[Kept] = services.remembered
 
     def answer(self, environ: Environ, base: str, start_response: StartResponse) -> Iterable[bytes] | None:
         """Answer as a WSGI application does, or None when the request is to go the ordinary way. Raises no error of its own."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import func, select
 
@@ -53,6 +53,7 @@ from davserver.services.previews import PERIODS as PREVIEW_PERIODS
 from davserver.services.previews import Previews
 from davserver.services.properties import Properties
 from davserver.services.quarantine import Quarantine
+from davserver.services.remembered import Remembered
 from davserver.services.resets import Resets
 from davserver.services.rollup import PERIODS as ROLL_UP_PERIODS
 from davserver.services.scans import PERIODS as SCAN_PERIODS
@@ -144,6 +145,8 @@ class Services:
     runner: Runner
     bell: Bell
     """Start it where work is to be done, or workers are to be told; it is closed with the rest."""
+    remembered: Remembered[Any]
+    """Answers that the WebDAV door has given."""
     throttle: Throttle
     limiter: Limiter
     tracing: Tracing | None
@@ -223,6 +226,7 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
         queue=queue,
         runner=runner,
         bell=bell,
+        remembered=Remembered(),
         throttle=throttle,
         limiter=limiter,
         tracing=tracing,

@@ -11,9 +11,11 @@ import tempfile
 import threading
 import weakref
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
+
+from davserver.domain.tally import Tally
 
 OTHER: Final = "OTHER"
 METHODS: Final = (
@@ -27,6 +29,9 @@ STATUSES: Final = (
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 """Upper bounds in seconds; one more bucket takes the rest."""
 
+CACHES: Final = ("answers", "sign_ins")
+"""What a process remembers: listings and small files of WebDAV, and right passwords."""
+
 _METHOD: Final = {name: number for number, name in enumerate(METHODS)}
 _STATUS: Final = {name: number for number, name in enumerate(STATUSES)}
 _PID: Final = 0
@@ -37,7 +42,10 @@ _PER_TIME: Final = len(BUCKETS) + 2
 _RECEIVED: Final = _TIMES + len(METHODS) * _PER_TIME
 _SENT: Final = _RECEIVED + len(METHODS)
 _IN_FLIGHT: Final = _SENT + len(METHODS)
-_CELLS: Final = _IN_FLIGHT + len(METHODS)
+_CACHES: Final = _IN_FLIGHT + len(METHODS)
+_PER_CACHE: Final = 3
+"""Hits, misses, bytes."""
+_CELLS: Final = _CACHES + len(CACHES) * _PER_CACHE
 _CELL_BYTES: Final = 8
 
 
@@ -53,6 +61,7 @@ class Meters:
         self._cells = memoryview(mmap.mmap(self._file, size)).cast("d")
         self._base = 0
         self._lock = threading.Lock()
+        self._watched: list[tuple[int, Tally, float, float]] = []
 
     def take_place(self) -> None:
         """Count in a place that no living process has. What a dead one had in flight is gone with it."""
@@ -66,6 +75,16 @@ class Meters:
             self._cells[self._base + _PID] = os.getpid()
             for number in range(len(METHODS)):
                 self._cells[self._base + _IN_FLIGHT + number] = 0
+            for number in range(len(CACHES)):
+                self._cells[self._base + _CACHES + number * _PER_CACHE + 2] = 0
+
+    def watch(self, tallies: Mapping[str, Tally]) -> None:
+        """Tell of these caches of this process, by their names in `CACHES`, with each request. After `take_place`."""
+        watched = []
+        for name, tally in tallies.items():
+            at = self._base + _CACHES + CACHES.index(name) * _PER_CACHE
+            watched.append((at, tally, self._cells[at] - tally.hits, self._cells[at + 1] - tally.misses))
+        self._watched = watched
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -95,6 +114,8 @@ class Meters:
             cells[base + _RECEIVED] += received
             cells[base + _SENT] += sent
             cells[base + _IN_FLIGHT] -= 1
+            for at, tally, hits, misses in self._watched:
+                cells[at], cells[at + 1], cells[at + 2] = hits + tally.hits, misses + tally.misses, tally.size
 
     # -- reading
 
@@ -128,6 +149,12 @@ class Meters:
     def in_flight(self) -> Iterator[tuple[str, float]]:
         """(method, requests under way)."""
         return self._by_method(_IN_FLIGHT)
+
+    def caches(self) -> Iterator[tuple[str, float, float, float]]:
+        """(cache, hits, misses, bytes)."""
+        for number, name in enumerate(CACHES):
+            at = _CACHES + number * _PER_CACHE
+            yield name, self._sum(at), self._sum(at + 1), self._sum(at + 2)
 
     def processes(self) -> int:
         """How many processes count here now."""

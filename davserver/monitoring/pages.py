@@ -130,6 +130,14 @@ def _of_requests(meters: Meters) -> Iterator[Metric]:
     for method, count in meters.in_flight():
         in_flight.add_metric([method], count)
     yield in_flight
+    hits = CounterMetricFamily("davserver_cache_hits", "What was remembered when it was wanted.", labels=["cache"])
+    misses = CounterMetricFamily("davserver_cache_misses", "What was not.", labels=["cache"])
+    remembered = GaugeMetricFamily("davserver_cache_bytes", "Bytes that are remembered, about.", labels=["cache"])
+    for cache, hit, missed, size in meters.caches():
+        hits.add_metric([cache], hit)
+        misses.add_metric([cache], missed)
+        remembered.add_metric([cache], size)
+    yield from (hits, misses, remembered)
     yield GaugeMetricFamily("davserver_processes", "Server processes on this machine.", value=meters.processes())
 
 

@@ -22,6 +22,7 @@ from davserver.domain.activity import Action
 from davserver.domain.clock import SECOND, Clock, Micros
 from davserver.domain.errors import BadRequest, Conflict, InvalidName, NotFound, Unauthenticated, Unavailable
 from davserver.domain.principal import UNKNOWN_ORIGIN, Door, Origin, Principal
+from davserver.domain.tally import Tally
 from davserver.services.activity import By, record_about
 from davserver.services.passwords import PasswordHasher
 from davserver.services.remembered import Seen
@@ -36,6 +37,7 @@ MAX_EMAIL_CHARS: Final = 254
 _OPERATOR: Final = Origin(Door.CLI)
 CACHE_SECONDS: Final = 300
 CACHE_ENTRIES: Final = 10_000
+_ENTRY_BYTES: Final = 400
 
 _USER = UserRow.__table__.c
 _SHOWN: Final = (
@@ -195,6 +197,11 @@ class Accounts:
             query = select(*_SHOWN).where(_USER.removed_at.is_(None)).order_by(_USER.name_key)
             return tuple(_user(row) for row in connection.execute(query))
 
+    @property
+    def remembering(self) -> Tally:
+        """How well right passwords are remembered."""
+        return self._cache.tally
+
     def find(self, name: str) -> User:
         """The user of that name, however it is cased. Raises `NotFound`."""
         with self._database.read() as connection:
@@ -303,6 +310,7 @@ class _Cache:
         self._secret = secret
         self._mutex = threading.Lock()
         self._entries: OrderedDict[bytes, _Remembered] = OrderedDict()
+        self.tally = Tally()
 
     def key(self, name: str, password: str) -> bytes:
         sent = f"{name}\0{password}".encode("utf-8", "surrogatepass")
@@ -312,7 +320,11 @@ class _Cache:
         found = self._entries.get(key)
         if found is not None and found.expires_at <= now:
             self.forget(key)
-            return None
+            found = None
+        if found is None:
+            self.tally.misses += 1
+        else:
+            self.tally.hits += 1
         return found
 
     def put(self, key: bytes, value: _Remembered) -> None:
@@ -321,10 +333,12 @@ class _Cache:
             self._entries.move_to_end(key)
             while len(self._entries) > CACHE_ENTRIES:
                 self._entries.popitem(last=False)
+            self.tally.size = len(self._entries) * _ENTRY_BYTES
 
     def forget(self, key: bytes) -> None:
         with self._mutex:
             self._entries.pop(key, None)
+            self.tally.size = len(self._entries) * _ENTRY_BYTES
 
 
 def name_key(name: str) -> str:

@@ -17,6 +17,7 @@ from davserver.db.quick import QuickReadFailed
 from davserver.db.units import Database
 from davserver.domain.principal import Principal
 from davserver.domain.resource import Revision
+from davserver.domain.tally import Tally
 from davserver.services.blobs import SealedBlob
 
 T = TypeVar("T")
@@ -47,14 +48,15 @@ class Remembered(Generic[T]):
         self._max_bytes = max_bytes
         self._mutex = threading.Lock()
         self._entries: OrderedDict[Hashable, tuple[tuple[int, int, int], T, int]] = OrderedDict()
-        self.size = 0
-        """Bytes, about."""
+        self.tally = Tally()
 
     def get(self, key: Hashable, seen: Seen) -> T | None:
         """The value, when it is still true."""
         found = self._entries.get(key)
         if found is None or found[0] != seen.stamp:
+            self.tally.misses += 1
             return None
+        self.tally.hits += 1
         with self._mutex:
             if key in self._entries:
                 self._entries.move_to_end(key)
@@ -67,10 +69,10 @@ class Remembered(Generic[T]):
             return
         with self._mutex:
             before = self._entries.pop(key, None)
-            self.size += size - (before[2] if before is not None else 0)
+            self.tally.size += size - (before[2] if before is not None else 0)
             self._entries[key] = (seen.stamp, value, size)
-            while self.size > self._max_bytes:
-                self.size -= self._entries.popitem(last=False)[1][2]
+            while self.tally.size > self._max_bytes:
+                self.tally.size -= self._entries.popitem(last=False)[1][2]
 
 
 class SmallContent:

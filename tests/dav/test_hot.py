@@ -168,7 +168,7 @@ def test_memory_is_bounded_and_the_least_asked_for_makes_room() -> None:
         assert kept.get(0, seen) == "0"
     for key in range(5, 50):
         kept.put(key, seen, str(key), 1_000)
-        assert kept.size <= 10_000
+        assert kept.tally.size <= 10_000
         assert kept.get(0, seen) == "0"
     assert [key for key in range(50) if kept.get(key, seen)] == [0, *range(45, 50)]
     kept.put(99, seen, "much", MAX_ENTRY_BYTES + 1)

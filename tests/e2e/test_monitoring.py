@@ -1,5 +1,7 @@
 """What a balancer and Prometheus see of a real server."""
 
+import json
+import re
 import signal
 import time
 
@@ -8,6 +10,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.davserver import Deployment, ServerProcess
+from tests.support.source import ROOT
 
 pytestmark = pytest.mark.server
 
@@ -26,6 +29,13 @@ def samples(server: ServerProcess) -> dict[tuple[str, ...], float]:
         for family in text_string_to_metric_families(found.text)
         for sample in family.samples
     }
+
+
+def dashboard_names() -> set[str]:
+    """The figures that the dashboard asks for."""
+    dashboard = json.loads((ROOT / "deploy/grafana/davserver.json").read_text("utf-8"))
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    return set(re.findall(r"davserver_\w+", " ".join(asked)))
 
 
 def test_a_server_is_ready_and_says_how_each_part_is(deployment: Deployment) -> None:
@@ -64,7 +74,15 @@ def test_figures_are_those_of_all_processes(deployment: Deployment) -> None:
     for number in range(12):
         put = requests.put(f"{server.url}{number}", b"x" * 100, auth=user.auth, timeout=20)
         assert put.status_code == 201
+        for _ in range(7):  # three processes: one of them is asked more than twice
+            assert requests.get(f"{server.url}{number}", auth=user.auth, timeout=20).content == b"x" * 100
     seen = samples(server)
+    assert seen["davserver_cache_hits_total", "answers"] >= 12
+    assert seen["davserver_cache_misses_total", "answers"] >= 12
+    assert seen["davserver_cache_bytes", "answers"] > 12 * 100
+    assert seen["davserver_cache_hits_total", "sign_ins"] > 0
+    told = page(server, "metrics").text
+    assert not [name for name in dashboard_names() if name not in told]
     assert seen["davserver_http_requests_total", "PUT", "201"] == 12
     assert seen["davserver_http_received_bytes_total", "PUT"] == 1200
     assert seen["davserver_http_request_duration_seconds_count", "PUT"] == 12

@@ -3,6 +3,7 @@ import threading
 
 import pytest
 
+from davserver.domain.tally import Tally
 from davserver.monitoring.meters import BUCKETS, Meters
 
 
@@ -79,3 +80,21 @@ def test_no_count_is_lost_between_threads() -> None:
         thread.join()
     assert list(meters.requests()) == [("GET", "200", 16000)]
     assert dict(meters.in_flight())["GET"] == 0
+
+
+def test_what_is_remembered_is_told_with_the_next_request_and_goes_on_in_the_same_place() -> None:
+    meters = Meters()
+    meters.take_place()
+    tally = Tally()
+    meters.watch({"answers": tally})
+    tally.hits, tally.misses, tally.size = 3, 2, 700
+    assert ("answers", 0, 0, 0) in list(meters.caches())
+    counted(meters)
+    assert ("answers", 3, 2, 700) in list(meters.caches())
+    meters.take_place()  # as a process that takes the place of a dead one
+    fresh = Tally()
+    meters.watch({"answers": fresh})
+    assert ("answers", 3, 2, 0) in list(meters.caches())
+    fresh.hits = 4
+    counted(meters)
+    assert ("answers", 7, 2, 0) in list(meters.caches())
