@@ -12,7 +12,6 @@ from davserver.rest.context import principal, services
 from davserver.rest.files import PathText, path_of
 from davserver.rest.models import Answer, Flag, Given, Id, Page, Paged, moment
 from davserver.rest.noun import Access, Noun
-from davserver.services.trash import TRASH
 
 noun = Noun("trash", "The trash: see what is there, restore it, or remove it for good.")
 
@@ -58,10 +57,9 @@ class Restored(Answer):
 def list_trash(query: Paged) -> Any:
     """See what is in the trash, the latest first."""
     key = paging.decode_cursor(query.cursor, int, int)
-    found = services().trash.entries(principal())
-    if key is not None:
-        found = tuple(entry for entry in found if _key(entry) < key)
-    return paging.page(found[: query.limit + 1], query.limit, _shown, _key)
+    after = None if key is None else (int(key[0] or 0), int(key[1] or 0))
+    found = services().trash.page(principal(), after=after, limit=query.limit + 1)
+    return paging.page(found, query.limit, _shown, _key)
 
 
 @noun.on(
@@ -79,11 +77,7 @@ def restore_entry(path: EntryPath, body: RestoreWanted) -> Restored:
 @noun.on("DELETE", "/trash/<int:entry_id>", access=Access.FILES, errors=(errors.NotFound,))
 def purge_entry(path: EntryPath) -> None:
     """Remove something in the trash for good."""
-    for entry in services().trash.entries(principal()):
-        if entry.resource.id == path.entry_id:
-            services().trash.purge(principal(), TRASH.child(entry.resource.name))
-            return
-    raise errors.NotFound("There is nothing of that id in the trash.")
+    services().trash.purge_entry(principal(), path.entry_id)
 
 
 @noun.on("DELETE", "/trash", access=Access.FILES)

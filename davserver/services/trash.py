@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, select, text, update
 from davserver.db.rows import TRASH_ID, ResourceRow, TrashEntryRow
 from davserver.db.units import Database
 from davserver.domain.activity import Action
-from davserver.domain.clock import Clock
+from davserver.domain.clock import Clock, Micros
 from davserver.domain.conditions import NO_CONDITIONS
 from davserver.domain.errors import Conflict, Forbidden, NotFound
 from davserver.domain.paths import DEFAULT_MAX_DEPTH, ResourcePath, key_of
@@ -25,6 +25,7 @@ from davserver.services.changes import (
     insert_resource,
     open_change,
     set_place,
+    sever,
     touch,
     touch_trash,
 )
@@ -33,6 +34,7 @@ from davserver.services.lookup import COLUMNS, REVISION_JOIN, Chain, resolve, re
 from davserver.services.trashed import discarded_of
 from davserver.services.tree import TRASH_NAME, Tree, TreeSettings, refuse_too_deep
 
+_ALL: Final = 1 << 62
 TRASH: Final = ResourcePath((TRASH_NAME,))
 """Where every tree has its trash."""
 
@@ -48,9 +50,20 @@ class Trash:
 
     def entries(self, principal: Principal) -> tuple[TrashEntry, ...]:
         """All members of the trash, the latest first. One query."""
+        return self.page(principal)
+
+    def page(
+        self, principal: Principal, *, after: tuple[Micros, int] | None = None, limit: int = _ALL
+    ) -> tuple[TrashEntry, ...]:
+        """Up to `limit` members of the trash, the latest first, behind the one discarded at that time and of that id.
+
+        One query, which looks at these entries and at what is below them, whatever else is in the trash.
+        """
         principal.check_reach(TRASH)
+        at, resource_id = (_ALL, 0) if after is None else after
+        bound = {"owner": principal.owner_id, "at": at, "id": resource_id, "limit": limit}
         with self._database.read() as connection:
-            rows = connection.execute(_ENTRIES, {"owner": principal.owner_id, "trash": TRASH_ID})
+            rows = connection.execute(_ENTRIES, bound)
             return tuple(
                 TrashEntry(resource_of(row), discarded_of(row), row.files, int(row.total_size)) for row in rows
             )
@@ -94,6 +107,16 @@ class Trash:
         if len(path.names) < 2 or not path.is_within(TRASH):
             raise Forbidden("Only what is in the trash can be purged.")
         self._tree.discard(principal, path)
+
+    def purge_entry(self, principal: Principal, entry_id: int) -> None:
+        """Remove a member of the trash for good, by its id. Raises `NotFound`."""
+        with self._database.write() as unit:
+            principal.check_reach(TRASH)
+            change = open_change(unit, principal, self._clock())
+            row = _find(unit.connection, principal.owner_id, entry_id)
+            sever(change, [entry_id])
+            touch_trash(change)
+            record(unit, principal, Action.PURGED, change.now, TRASH.child(row.found_name))
 
     def empty(self, principal: Principal) -> None:
         """Remove for good all that is in the trash."""
@@ -172,14 +195,16 @@ def _make_parents(change: Change, goal: Chain) -> Resource:
 
 
 _ENTRIES: Final = text(
-    "WITH RECURSIVE sub(top, id) AS ("
-    " SELECT id, id FROM resource WHERE owner_id = :owner AND parent_id = :trash UNION ALL"
+    "WITH RECURSIVE page AS (SELECT t.resource_id, t.origin, t.replaced_id, t.discarded_at, t.purge_at FROM trash_entry t"
+    " WHERE t.owner_id = :owner AND (t.discarded_at, t.resource_id) < (:at, :id)"
+    " ORDER BY t.discarded_at DESC, t.resource_id DESC LIMIT :limit),"
+    " sub(top, id) AS (SELECT resource_id, resource_id FROM page UNION ALL"
     " SELECT sub.top, m.id FROM sub JOIN resource m ON m.owner_id = :owner AND m.parent_id = sub.id),"
     " sums AS (SELECT sub.top, count(x.revision_id) AS files, coalesce(sum(y.size), 0) AS total_size FROM sub"
     " JOIN resource x ON x.owner_id = :owner AND x.id = sub.id"
     " LEFT JOIN revision y ON y.owner_id = x.owner_id AND y.id = x.revision_id GROUP BY sub.top)"
     f" SELECT {COLUMNS}, t.origin, t.replaced_id, t.discarded_at, t.purge_at, s.files, s.total_size"
-    " FROM trash_entry t JOIN resource r ON r.owner_id = t.owner_id AND r.id = t.resource_id"
+    " FROM page t JOIN resource r ON r.owner_id = :owner AND r.id = t.resource_id"
     f" JOIN sums s ON s.top = r.id {REVISION_JOIN}"
-    " WHERE t.owner_id = :owner ORDER BY t.discarded_at DESC, t.resource_id DESC"
+    " ORDER BY t.discarded_at DESC, t.resource_id DESC"
 )

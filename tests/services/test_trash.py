@@ -4,9 +4,9 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
-from davserver.db.rows import BlobRow, JobRow, PropertyRow, ResourceRow, RevisionRow, TrashEntryRow, TreeRow
+from davserver.db.rows import TRASH_ID, BlobRow, JobRow, PropertyRow, ResourceRow, RevisionRow, TrashEntryRow, TreeRow
 from davserver.db.units import Database
 from davserver.domain.clock import HOUR
 from davserver.domain.conditions import NO_CONDITIONS, EntityTag, Preconditions, TagSet
@@ -77,6 +77,52 @@ def test_entries_cost_one_query(core: Core, alice: Principal, helpers: Helpers) 
     with statements(core.database) as seen:
         assert len(helpers.trash.entries(alice)) == 5
     assert len([s for s in seen if not s.startswith("BEGIN")]) == 1
+
+
+def test_pages_of_the_trash_miss_nothing_and_show_nothing_twice_while_entries_come_and_go(
+    core: Core, alice: Principal, helpers: Helpers
+) -> None:
+    for number in range(6):
+        core.put(alice, f"/f{number}", b"x" * number)
+    for number in range(3):
+        core.tree.discard(alice, path(f"/f{number}"))
+    core.tree.copy(alice, path("/f5"), path("/d"), overwrite=False, deep=True)
+    with core.database.write() as unit:  # entries of one moment are told apart by their ids
+        unit.connection.execute(update(TrashEntryRow).values(discarded_at=core.clock.now))
+    for number in range(3, 6):
+        core.tree.discard(alice, path(f"/f{number}"))
+    seen: list[str] = []
+    after = None
+    for turn in range(4):
+        page = helpers.trash.page(alice, after=after, limit=2)
+        seen += [entry.resource.name for entry in page]
+        if page:
+            after = (page[-1].discarded.discarded_at, page[-1].resource.id)
+        if turn == 0:
+            helpers.trash.restore(alice, "f3")
+            core.tree.discard(alice, path("/d"))
+    assert seen == ["f5", "f4", "f2", "f1", "f0"]
+    assert [entry.size for entry in helpers.trash.entries(alice)] == [5, 5, 4, 2, 1, 0]
+
+
+def test_an_entry_is_purged_by_its_id_and_what_is_not_in_the_trash_is_not(
+    core: Core, alice: Principal, helpers: Helpers
+) -> None:
+    core.mkcol(alice, "/d", "/d/sub")
+    core.put(alice, "/d/sub/f", LARGE)
+    kept = core.put(alice, "/kept", b"x").resource
+    inside = core.tree.find(alice, path("/d/sub")).id
+    core.tree.discard(alice, path("/d"))
+    (entry,) = helpers.trash.entries(alice)
+    bob = core.add_user("bob")
+    for who, wrong in ((alice, kept.id), (alice, inside), (alice, TRASH_ID), (alice, 10**9), (bob, entry.resource.id)):
+        with pytest.raises(NotFound):
+            helpers.trash.purge_entry(who, wrong)
+    helpers.trash.purge_entry(alice, entry.resource.id)
+    with pytest.raises(NotFound):
+        helpers.trash.purge_entry(alice, entry.resource.id)
+    helpers.work()
+    assert (core.names(alice, "/.trash"), core.used(alice), list(core.store.list())) == ([], 1, [])
 
 
 def test_a_listing_of_the_trash_has_the_latest_first_and_tells_of_its_members(core: Core, alice: Principal) -> None:

@@ -209,6 +209,7 @@ class TrashEntryRow(Base):
         ForeignKeyConstraint(["owner_id", "resource_id"], ["resource.owner_id", "resource.id"], ondelete="CASCADE"),
         Index(None, "owner_id", "name_key"),
         Index(None, "owner_id", "replaced_id"),
+        Index(None, "owner_id", "discarded_at", "resource_id"),
         Index(None, "purge_at"),
     )
 
