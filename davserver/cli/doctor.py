@@ -41,6 +41,7 @@ def looks(config: Config) -> list[tuple[str, Look]]:
         ("jobs", partial(parts.background, config, system_clock)),
         ("broker", partial(parts.broker, config)),
         ("scanner", partial(parts.scanner, config, system_clock)),
+        ("mail", partial(parts.mail, config)),
     ]
 
 

@@ -31,3 +31,6 @@ class Mailer(Protocol):
 
         Raises `MailUnavailable` when the server is away or wants to be asked again, `MailRefused`.
         """
+
+    def check(self) -> None:
+        """See that the server answers and lets us in. Raises `MailUnavailable`."""

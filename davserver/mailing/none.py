@@ -11,3 +11,6 @@ class NoMailer:
     def send(self, _letter: Letter) -> None:
         """Raises `MailRefused`: there is nobody to give it to."""
         raise MailRefused("No mail server is set: DAVSERVER_SMTP_HOST.")
+
+    def check(self) -> None:
+        """There is nobody to ask."""

@@ -69,6 +69,14 @@ class SmtpMailer:
         except (smtplib.SMTPException, OSError) as error:
             raise MailUnavailable(self._words(type(error).__name__, str(error))) from error
 
+    def check(self) -> None:
+        """Connect, as for a mail, and send none. Raises `MailUnavailable`."""
+        try:
+            with self._connected() as server:
+                server.noop()
+        except (smtplib.SMTPException, OSError) as error:
+            raise MailUnavailable(self._words(type(error).__name__, str(error))) from error
+
     @contextmanager
     def _connected(self) -> Iterator[smtplib.SMTP]:
         name = socket.gethostname()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from davserver.config import SETTINGS, Config
 from davserver.config.kinds import Network
@@ -155,8 +156,18 @@ def _exposed(config: Config) -> Iterator[Finding]:
             "network", f"It listens on {config.host} without TLS: passwords cross the network in clear.",
             "Put a proxy with TLS in front and name it in DAVSERVER_TRUSTED_PROXIES, or set DAVSERVER_TLS_CERT.",
         )  # fmt: skip
+    if config.public_url is not None and _goes_in_clear(config.public_url):
+        yield wrong(
+            "network", f"The public address is {config.public_url}: what mails lead to crosses the network in clear.",
+            "DAVSERVER_PUBLIC_URL: the address with https://, as people type it.",
+        )  # fmt: skip
     if config.testing:
         yield wrong("network", "TESTING is set: passwords can be guessed without a limit.", "Remove TESTING.")
+
+
+def _goes_in_clear(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}
 
 
 def _is_everybody(network: Network) -> bool:

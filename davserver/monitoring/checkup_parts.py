@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, func, inspect, select, text
 
 from davserver.bootstrap import Random, known_revisions, open_database, open_scanner, open_store
+from davserver.bootstrap.outside import open_mailer
 from davserver.config import Config
 from davserver.crypto import keyfile
 from davserver.crypto.keyring import KeyRing
@@ -257,3 +258,12 @@ def scanner(config: Config, clock: Clock) -> Iterator[Finding]:
         yield wrong("scanner", f"{version}: its signatures are {age.days} days old.", "See that freshclam runs.")
     else:
         yield ok("scanner", f"{version} answers.")
+
+
+def mail(config: Config) -> Iterator[Finding]:
+    """Whether the mail server answers and lets us in."""
+    if config.smtp_host is None:
+        yield off("mail", "No mail is sent (DAVSERVER_SMTP_HOST).")
+        return
+    open_mailer(config).check()
+    yield ok("mail", f"{config.smtp_host} port {config.smtp_port} answers and lets us in.")

@@ -1,5 +1,6 @@
 """davserver doctor finds each thing that it is there to find, on real components, and says what to do."""
 
+import dataclasses
 import json
 import socket
 import subprocess
@@ -36,6 +37,7 @@ from tests.support.core import BytesBody, path
 from tests.support.databases import plain_url
 from tests.support.davserver import Deployment, environment
 from tests.support.drive import MovableClock, open_services
+from tests.support.mailserver import MailServer
 from tests.support.postgres import free_port
 
 DAY = 86_400
@@ -212,6 +214,8 @@ def test_settings_that_believe_or_show_too_much_are_found() -> None:
     assert "claim any address" in only_wrong(machine.exposure(Config(trusted_proxies=everybody)))
     assert "/metrics" in only_wrong(machine.exposure(Config(monitor_networks=everybody)))
     assert "in clear" in only_wrong(machine.exposure(Config(host="0.0.0.0")))
+    assert "what mails lead to" in only_wrong(machine.exposure(Config(public_url="http://drive.example.org")))
+    assert not wrongs(machine.exposure(Config(public_url="https://drive.example.org")))
     assert "guessed" in only_wrong(machine.exposure(Config(testing=True)))
 
 
@@ -362,3 +366,15 @@ def test_a_scanner_that_is_away_or_has_old_signatures_is_found(clamd_server: Cla
     assert not wrongs(parts.scanner(config, clock))
     clock.advance(30 * DAY)
     assert "days old" in only_wrong(parts.scanner(config, clock))
+
+
+def test_a_mail_server_that_is_away_or_lets_nobody_in_is_found(mail_server: MailServer) -> None:
+    config = Config(
+        smtp_host="127.0.0.1", smtp_port=mail_server.port, smtp_security="none", smtp_from="drive@example.org"
+    )
+    assert not wrongs(parts.mail(config))
+    assert mail_server.received == []
+    stranger = dataclasses.replace(config, smtp_user="nobody", smtp_password=Secret("hush"))
+    assert "hush" not in only_wrong(examine([("mail", partial(parts.mail, stranger))]))
+    mail_server.stop()
+    assert "does not take mail" in only_wrong(examine([("mail", partial(parts.mail, config))]))
