@@ -63,8 +63,8 @@ _BLOB: Final = Statement(
 _FINAL: Final = frozenset({Verdict.TOO_LARGE, Verdict.FAILED})
 """Unscanned, and waiting does not help."""
 
-BLOCK: Final = 1 << 20
-"""Bytes asked of a body at a time."""
+BLOCK: Final = 256 << 10
+"""Bytes asked of a body at a time. A MiB takes a third more CPU, and memory that the allocator keeps."""
 
 
 class Body(Protocol):

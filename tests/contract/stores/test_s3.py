@@ -19,6 +19,8 @@ from davserver.stores.s3_upload import (
     MEMORY_PER_PUT,
     PARALLEL_PARTS,
     PART_SIZE,
+    Buffers,
+    SharedMemory,
     part_size_for,
     parts_of,
 )
@@ -87,20 +89,59 @@ def test_the_longest_object_is_known_before_it_is_sent() -> None:
         part_size_for(MAX_DECLARED + 1)
 
 
+def test_parts_are_shorter_while_memory_is_short_and_the_size_is_known() -> None:
+    assert part_size_for(100 * MIB, memory_is_short=True) == 5 * MIB
+    assert part_size_for(50_001 * MIB, memory_is_short=True) == 6 * MIB
+    assert part_size_for(None, memory_is_short=True) == 8 * MIB
+
+
 def test_the_usual_parts_fit_into_the_memory_of_a_put() -> None:
     assert (PARALLEL_PARTS + 1) * PART_SIZE <= MEMORY_PER_PUT <= 48 * MIB
 
 
 def test_parts_are_full_but_for_the_last() -> None:
     chunks: list[bytes | memoryview] = [b"abc", b"", b"defgh", b"i" * 25, memoryview(b"jk")]
-    assert [bytes(part) for part in parts_of(iter(chunks), 10)] == [
+    assert cut(chunks) == [
         b"abcdefghii",
         b"i" * 10,
         b"i" * 10,
         b"iiijk",
     ]
-    assert [bytes(part) for part in parts_of(iter([b"x" * 20]), 10)] == [b"x" * 10] * 2
-    assert list(parts_of(iter([]), 10)) == []
+    assert cut([b"x" * 20]) == [b"x" * 10] * 2
+    assert cut([]) == []
+
+
+def cut(chunks: list[bytes | memoryview]) -> list[bytes]:
+    """The parts of ten bytes; each buffer is used again at once."""
+    with Buffers(10, SharedMemory(0)) as buffers:
+        parts = []
+        for part in parts_of(iter(chunks), buffers):
+            parts.append(bytes(part))
+            buffers.give_back(part)
+        return parts
+
+
+def test_many_puts_at_once_have_one_part_each_when_what_they_share_is_taken() -> None:
+    shared = SharedMemory(5 * PART_SIZE)
+    with Buffers(PART_SIZE, shared) as first, Buffers(PART_SIZE, shared) as second, Buffers(PART_SIZE, shared) as third:
+        had = [taken(one) for one in (first, second, third)]
+        assert had == [PARALLEL_PARTS + 1, 3, 1]
+        with Buffers(MEMORY_PER_PUT, shared) as largest:
+            assert largest.take()
+            assert not largest.can_take()
+    with Buffers(PART_SIZE, shared) as again:
+        assert not shared.is_short
+        assert taken(again) == PARALLEL_PARTS + 1
+        assert shared.is_short
+
+
+def taken(buffers: Buffers) -> int:
+    """How many parts there is room for; it is taken."""
+    count = 0
+    while buffers.can_take():
+        buffers.take()
+        count += 1
+    return count
 
 
 def test_no_settings_show_the_secret(s3_server: S3Server) -> None:
