@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 
 from davserver.http.config import HttpConfig
 from davserver.http.exchange import WsgiApp
+from davserver.http.memory import give_back_large_blocks
 from davserver.http.server import HttpServer
 from davserver.http.shares import Share
 
@@ -107,6 +108,7 @@ def run_process(
     ignored = (signal.SIGHUP,) if parent is None else (signal.SIGHUP, signal.SIGINT)
     with _signals(stopper, ignored=ignored), _pinned(cpu):
         allow_files(config)
+        give_back_large_blocks()
         app = app_factory()
         try:
             server = HttpServer(config, app, listener, share)
