@@ -1,7 +1,8 @@
 """`make bench`: measures, and writes docs/benchmarks.md with its plots.
 
 Run: make bench BENCH='--rounds 2 --only put_4k,get_4k --only-servers ours-embedded,wsgidav-fs'
-With --only or --only-servers it prints what it found, and writes nothing.
+With --only or --only-servers it prints what it found, and writes nothing. Otherwise the figures of each piece of work are written
+as they come, and the page at the end, also when it is cut off.
 """
 
 import argparse
@@ -75,23 +76,34 @@ def _part(part: str, servers: list[str], *, is_short: bool) -> dict[str, Any]:
 
 def main() -> None:
     options = parser().parse_args()
-    prints_only = options.only or options.only_servers
-    for part in options.parts or PARTS:
-        if part == "compare":
-            works = options.only or [work.name for work in WORK]
-            with running(options.only_servers or list(SERVERS)) as (targets, skipped):
-                comparison = compare(targets, skipped, works, options.rounds, options.seconds)
-            print(table(comparison))
-            figures = comparison.as_json()
-        elif prints_only and not options.parts:
-            continue
-        else:
-            figures = _part(part, options.only_servers or OURS, is_short=options.short)
-            print(figures)
-        if not prints_only:
-            report.keep(part, figures | {"machine": machine() | versions()})
-    if not prints_only:
-        report.write_page()
+    writes = not (options.only or options.only_servers)
+    try:
+        for part in options.parts or PARTS:
+            if part == "compare":
+                _compare(options, writes=writes)
+            elif writes or options.parts:
+                figures = _part(part, options.only_servers or OURS, is_short=options.short)
+                print(figures)
+                if writes:
+                    _keep(part, figures)
+    finally:
+        if writes:
+            report.write_page()
+
+
+def _compare(options: argparse.Namespace, *, writes: bool) -> None:
+    works = options.only or [work.name for work in WORK]
+
+    def so_far(comparison: Comparison) -> None:
+        if writes:
+            _keep("compare", comparison.as_json())
+
+    with running(options.only_servers or list(SERVERS)) as (targets, skipped):
+        print(table(compare(targets, skipped, works, options.rounds, options.seconds, so_far)))
+
+
+def _keep(part: str, figures: dict[str, Any]) -> None:
+    report.keep(part, figures | {"machine": machine() | versions()})
 
 
 if __name__ == "__main__":

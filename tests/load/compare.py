@@ -5,7 +5,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -69,9 +69,17 @@ def running(names: Collection[str]) -> Iterator[tuple[list[Target], dict[str, st
 
 
 def compare(
-    targets: list[Target], skipped: dict[str, str], works: Collection[str], rounds: int, seconds: float
+    targets: list[Target],
+    skipped: dict[str, str],
+    works: Collection[str],
+    rounds: int,
+    seconds: float,
+    so_far: Callable[[Comparison], object] = lambda _: None,
 ) -> Comparison:
-    """Run the work in interleaved rounds: A B C, A B C, so that what disturbs the machine disturbs all of them."""
+    """Run the work in interleaved rounds: A B C, A B C, so that what disturbs the machine disturbs all of them.
+
+    `so_far` is told after each piece of work what there is, so that a run that is cut off leaves that.
+    """
     figures: dict[str, dict[str, Figure]] = {}
     failures: dict[str, dict[str, str]] = {}
     for work in (work for work in WORK if work.name in works):
@@ -86,8 +94,9 @@ def compare(
                     failures.setdefault(work.name, {})[target.name] = str(error)
                     say(f"{work.name}: {target.name} FAILED: {error}")
         figures[work.name] = {name: _median(done) for name, done in runs.items() if done}
-        said = ", ".join(f"{name} {figure.speed:,.0f}" for name, figure in figures[work.name].items())
-        say(f"{work.name} ({work.unit}): {said}")
+        said = (f"{name} {figure.speed:,.0f} (CPU {figure.cpu:.3f})" for name, figure in figures[work.name].items())
+        say(f"{work.name} ({work.unit}): {', '.join(said)}")
+        so_far(Comparison(figures, failures, skipped))
     return Comparison(figures, failures, skipped)
 
 
