@@ -26,6 +26,17 @@ from davserver.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
+
+def _without_trace(record: logging.LogRecord) -> bool:
+    """A connection that breaks on its way back to the pool is news, but no fault in here: one line, and no trace."""
+    if record.exc_info and isinstance(record.exc_info[1], Exception):
+        record.msg, record.args = "a connection to the database broke: %s", (record.exc_info[1],)
+        record.exc_info = None
+    return True
+
+
+logging.getLogger("sqlalchemy.pool.impl.QueuePool").addFilter(_without_trace)
+
 SQLITE_BUSY_MS: Final = 20_000
 PG_LOCK_TIMEOUT_MS: Final = 15_000
 PG_STATEMENT_TIMEOUT_MS: Final = 60_000
