@@ -18,6 +18,7 @@ from davserver.bootstrap.people import (
     open_second_factors,
     open_sessions,
     open_signing_keys,
+    post_of,
 )
 from davserver.bootstrap.readiness import known_revisions, migrate, warnings
 from davserver.bootstrap.secrets import Random, key_file, key_source, make_data_dir, open_keyring, secret_of
@@ -47,6 +48,7 @@ from davserver.services.keys import Keys
 from davserver.services.links import PERIODS as LINK_PERIODS
 from davserver.services.links import Links
 from davserver.services.locks import Locks
+from davserver.services.mails import PERIODS as MAIL_PERIODS
 from davserver.services.mails import Mails
 from davserver.services.passwords import PasswordHasher
 from davserver.services.previews import PERIODS as PREVIEW_PERIODS
@@ -106,6 +108,7 @@ _PERIODS: Final = {
     **ACTIVITY_PERIODS,
     **PREVIEW_PERIODS,
     **ROLL_UP_PERIODS,
+    **MAIL_PERIODS,
 }
 
 
@@ -177,9 +180,9 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
     content = Content(database, store, keyring, clock, random, _content_settings(config))
     tree_settings = TreeSettings(config.trash_retention * SECOND, config.max_depth)
     tree, queue = Tree(database, clock, tree_settings, store.free_bytes), Queue(database, clock, random)
-    upkeep = Upkeep(database, store, clock)
+    upkeep = Upkeep(database, store, clock, post=post_of(config))
     activity = Activity(database, clock, config.activity_retention * SECOND)
-    scans = Scans(database, store, keyring, clock, open_scanner(config), _scan_settings(config))
+    scans = Scans(database, store, keyring, clock, open_scanner(config), _scan_settings(config), post=post_of(config))
     limiter = open_limiter(config)
     throttle = Throttle(limiter, is_testing=config.testing)
     links = Links(database, clock, random, secret_of(config, random), hasher=PasswordHasher(), throttle=throttle)

@@ -9,6 +9,7 @@ from davserver.domain.clock import Clock, system_clock
 from davserver.services.accounts import Accounts
 from davserver.services.devices import Devices
 from davserver.services.passwords import PasswordHasher
+from davserver.services.post import Post
 from davserver.services.resets import Resets
 from davserver.services.second_factor import SecondFactors
 from davserver.services.sessions import Sessions
@@ -27,7 +28,9 @@ def open_accounts(
 ) -> Accounts:
     """The accounts alone."""
     quota, secret = config.default_quota, secret_of(config, random)
-    return Accounts(database, clock, secret, hasher=PasswordHasher(), default_quota=quota, throttle=throttle)
+    return Accounts(
+        database, clock, secret, hasher=PasswordHasher(), default_quota=quota, throttle=throttle, post=post_of(config)
+    )
 
 
 def open_sessions(
@@ -66,4 +69,9 @@ def open_devices(
     config: Config, database: Database, *, clock: Clock = system_clock, random: Random = os.urandom
 ) -> Devices:
     """The device tokens alone."""
-    return Devices(database, clock, random, secret_of(config, random))
+    return Devices(database, clock, random, secret_of(config, random), post=post_of(config))
+
+
+def post_of(config: Config) -> Post:
+    """Where notices are put in."""
+    return Post(is_on=config.smtp_host is not None)

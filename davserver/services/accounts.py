@@ -25,6 +25,7 @@ from davserver.domain.principal import UNKNOWN_ORIGIN, Door, Origin, Principal
 from davserver.domain.tally import Tally
 from davserver.services.activity import By, record_about
 from davserver.services.passwords import PasswordHasher
+from davserver.services.post import SILENT, Post
 from davserver.services.remembered import Seen
 from davserver.services.signins import SignIns
 from davserver.services.throttle import Throttle
@@ -99,6 +100,7 @@ class Accounts:
         hasher: PasswordHasher,
         default_quota: int | None = None,
         throttle: Throttle | None = None,
+        post: Post = SILENT,
     ) -> None:
         """Without a `throttle` passwords may be guessed at without end: for what nobody reaches from outside."""
         self._database = database
@@ -106,7 +108,7 @@ class Accounts:
         self._hasher = hasher
         self._default_quota = default_quota
         self._cache = _Cache(secret)
-        self.sign_ins = SignIns(database, clock)
+        self.sign_ins = SignIns(database, clock, post=post)
         """What is to be told of those who come in by other ways than `authenticate`."""
         self._throttle = throttle
 

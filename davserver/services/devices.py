@@ -20,9 +20,11 @@ from davserver.domain.activity import Action
 from davserver.domain.clock import SECOND, Clock, Micros
 from davserver.domain.errors import BadRequest, Conflict, DavserverError, NotFound, Unauthenticated
 from davserver.domain.paths import ResourcePath
+from davserver.domain.preferences import Notice
 from davserver.domain.principal import Origin, Principal
 from davserver.services.accounts import name_key
 from davserver.services.activity import record
+from davserver.services.post import SILENT, Post
 from davserver.services.users import whose
 
 log = logging.getLogger(__name__)
@@ -89,10 +91,13 @@ class NewToken:
 class Devices:
     """Use cases on device tokens. `secret` keys the hash under which they are stored: 160 random bits need no slow one."""
 
-    def __init__(self, database: Database, clock: Clock, random: Callable[[int], bytes], secret: bytes) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, random: Callable[[int], bytes], secret: bytes, *, post: Post = SILENT
+    ) -> None:
         self._database = database
         self._clock = clock
         self._random = random
+        self._post = post
         self._key = hmac.digest(secret, b"davserver device token 1", hashlib.sha256)
 
     def add(self, principal: Principal, name: str, limits: Limits | None = None) -> NewToken:
@@ -118,6 +123,7 @@ class Devices:
                     raise Conflict(f"There are {MAX_TOKENS} tokens already; revoke one that is not used any more.")
                 row = unit.connection.execute(insert(DeviceTokenRow).values(values).returning(*_SHOWN)).one()
                 record(unit, principal, Action.TOKEN_CREATED, now, limits.prefix, detail=name)
+                self._post.notify(unit, principal.user_id, Notice.NEW_DEVICE_TOKEN, now, name=name)
         except IntegrityError as error:
             raise Conflict(f"There is a token named {name!r} already.") from error
         return NewToken(_shown(row), secret)

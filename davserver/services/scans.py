@@ -17,6 +17,7 @@ from davserver.db.units import Database, Unit
 from davserver.domain.activity import Action
 from davserver.domain.clock import HOUR, SECOND, Clock, Micros
 from davserver.domain.errors import ContentDamaged
+from davserver.domain.preferences import Notice
 from davserver.domain.verdict import Finding, Verdict
 from davserver.jobs.outbox import enqueue
 from davserver.jobs.runner import Handler, Work
@@ -25,6 +26,7 @@ from davserver.services.activity import nobody, record
 from davserver.services.attaching import SCAN
 from davserver.services.blobs import open_blob, sealed_blob
 from davserver.services.lookup import path_of_revision
+from davserver.services.post import SILENT, Post
 from davserver.stores.base import Store
 
 log = logging.getLogger(__name__)
@@ -61,6 +63,8 @@ class Scans:
         clock: Clock,
         scanner: Scanner,
         settings: ScanSettings,
+        *,
+        post: Post = SILENT,
     ) -> None:
         self._database = database
         self._store = store
@@ -68,6 +72,7 @@ class Scans:
         self._clock = clock
         self._scanner = scanner
         self._settings = settings
+        self._post = post
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -127,6 +132,8 @@ class Scans:
                 log.warning("revision %d of user %d is infected: %s", revision_id, owner_id, finding.signature)
                 path = path_of_revision(unit.connection, owner_id, revision_id)
                 record(unit, nobody(owner_id), Action.INFECTED, self._clock(), path, detail=finding.signature)
+                about = {"path": "/" if path is None else "/" + "/".join(path.names), "signature": finding.signature}
+                self._post.notify(unit, owner_id, Notice.INFECTED_UPLOAD, self._clock(), **about)
         unit.connection.execute(update(RevisionRow).where(here).values(values))
 
     def scan_again(self, work: Work) -> None:

@@ -8,18 +8,21 @@ passwords cannot fill the disk with the log of it.
 import logging
 import threading
 from collections import OrderedDict
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final, Generic, TypeVar
 
 from sqlalchemy import bindparam, func, select, text
 
 from davserver.db.rows import ActivityRow
 from davserver.db.statements import Statement
-from davserver.db.units import Database
+from davserver.db.units import Database, Unit
 from davserver.domain.activity import Action
 from davserver.domain.clock import HOUR, SECOND, Clock, Micros
 from davserver.domain.errors import DavserverError
+from davserver.domain.preferences import Notice
 from davserver.domain.principal import Door, Origin, Principal
 from davserver.services.activity import record, record_stranger
+from davserver.services.post import SILENT, Post
 
 log = logging.getLogger(__name__)
 
@@ -47,13 +50,38 @@ _LAST: Final = Statement(
     )
 )
 
+REMEMBERED_PLACES: Final = 90 * 24 * HOUR
+"""From where somebody signed in so long ago or later is no new place."""
+_PLACES: Final = (
+    select(_activity.address)
+    .where(
+        text("is_audit"),
+        _activity.owner_id == bindparam("owner"),
+        _activity.at > bindparam("since"),
+        _activity.action == Action.SIGNED_IN.value,
+    )
+    .distinct()
+    .limit(1_000)
+)
+
+
+def network_of(address: str | None) -> IPv4Network | IPv6Network | None:
+    """What counts as one place: phones and homes change their address within a network all the time. None: this machine."""
+    try:
+        found = ip_address(address or "")
+    except ValueError:
+        return None
+    mapped = getattr(found, "ipv4_mapped", None) or found
+    return ip_network((mapped, 24 if mapped.version == 4 else 48), strict=False)
+
 
 class SignIns:
     """What doors tell of those who sign in. Never raises a `DavserverError`: nobody is shut out because a note failed."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, *, post: Post = SILENT) -> None:
         self._database = database
         self._clock = clock
+        self._post = post
         self._seen: _Recent[tuple[int, Origin], Micros] = _Recent()
         self._failed: _Recent[tuple[str, Door, str | None], tuple[Micros, int]] = _Recent()
         self._mutex = threading.Lock()
@@ -104,7 +132,18 @@ class SignIns:
             self._seen.put((principal.user_id, origin), last + SEEN)
             return
         with self._database.write() as unit:
+            is_new = self._post.is_on and self._is_from_a_new_place(unit, principal, now)
             record(unit, principal, Action.SIGNED_IN, now)
+            if is_new:
+                about = {"address": origin.address or ""}
+                self._post.notify(unit, principal.user_id, Notice.NEW_SIGN_IN, now, **about)
+
+    def _is_from_a_new_place(self, unit: Unit, principal: Principal, now: Micros) -> bool:
+        """Whether they signed in before, and never from this network; the first time is no news. One query."""
+        here = network_of(principal.origin.address)
+        known = unit.connection.execute(_PLACES, {"owner": principal.user_id, "since": now - REMEMBERED_PLACES})
+        places = {network_of(address) for address in known.scalars()}
+        return here is not None and bool(places) and here not in places
 
     def _is_room(self, now: Micros) -> bool:
         with self._mutex:

@@ -12,11 +12,13 @@ from davserver.db.rows import BlobRow, DeviceTokenRow, InvitationRow, LockRow, S
 from davserver.db.units import Database
 from davserver.domain.activity import Action
 from davserver.domain.clock import HOUR, SECOND, Clock, Micros
+from davserver.domain.preferences import Notice
 from davserver.jobs.outbox import enqueue
 from davserver.jobs.runner import Handler, Work
 from davserver.services.activity import nobody, record
 from davserver.services.changes import PURGE, REMOVE_BLOBS, enqueue_removal, open_change, sever, touch_trash
 from davserver.services.holds import is_held
+from davserver.services.post import SILENT, Post
 from davserver.services.purging import PIECE, purge_piece
 from davserver.stores.base import Store, blob_key
 
@@ -57,10 +59,11 @@ class WrongDatabase(Exception):
 class Upkeep:
     """The handlers over one database and one store."""
 
-    def __init__(self, database: Database, store: Store, clock: Clock) -> None:
+    def __init__(self, database: Database, store: Store, clock: Clock, *, post: Post = SILENT) -> None:
         self._database = database
         self._store = store
         self._clock = clock
+        self._post = post
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -123,6 +126,7 @@ class Upkeep:
                 touch_trash(change)
                 noun = "entry" if len(ids) == 1 else "entries"
                 record(unit, nobody(owner_id), Action.TRASH_EXPIRED, change.now, detail=f"{len(ids)} {noun}")
+                self._post.notify(unit, owner_id, Notice.TRASH_PURGED, change.now, count=len(ids))
             return len(ids) == PIECE
 
     def abandon_uploads(self, work: Work) -> None:

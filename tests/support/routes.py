@@ -70,6 +70,7 @@ def others(ada: Ada) -> dict[str, list[Pair]]:
         "user_id": [(ada.id, NOWHERE)],
         "owner_id": [(ada.id, NOWHERE)],
         "file_id": [(one, NOWHERE) for one in (3, 4, 5)],
+        "job_id": [(1, NOWHERE)],
         "account": [(ada.user.name, ada.user.name.replace(OUT, NOT))],
         "user": [(ada.user.name, ada.user.name.replace(OUT, NOT))],
         "user_name": [(ada.user.name, ada.user.name.replace(OUT, NOT))],

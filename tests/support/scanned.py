@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from davserver.bootstrap import Services, build
+from davserver.bootstrap.people import post_of
 from davserver.config import Config, SecretUrl
 from davserver.domain.conditions import NO_CONDITIONS
 from davserver.domain.principal import Principal
@@ -73,7 +74,11 @@ def open_scanned(folder: Path, database_url: str, **settings: Any) -> Scanned:
     clock = ManualClock()
     services = build(Config(data_dir=folder, database_url=SecretUrl(database_url), **settings), clock=clock)
     accounts = Accounts(
-        services.database, clock, b"a secret of the tests", hasher=PasswordHasher(memory_kib=8, rounds=1)
+        services.database,
+        clock,
+        b"a secret of the tests",
+        hasher=PasswordHasher(memory_kib=8, rounds=1),
+        post=post_of(services.config),
     )
     made = Scanned(replace(services, accounts=accounts), clock, Principal(0, ""))
     made.who = made.add_user("ada")

@@ -40,6 +40,8 @@ class UserRow(Base):
     """When the user was deleted: the row stays, so that the log can name them and the id is never somebody else's."""
     quota_bytes: Mapped[int | None] = mapped_column(BigInt)
     """None: no limit but the store's."""
+    quota_noticed_at: Mapped[int | None] = mapped_column(BigInt)
+    """When it was seen that the quota is nearly used up; None while there is room."""
     trash_retention: Mapped[int | None] = mapped_column(BigInt)
     """Microseconds that what was deleted is kept, within the server's setting; None: as long as that says."""
     hides_trash: Mapped[bool] = mapped_column(default=False)
