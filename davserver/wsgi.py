@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 from davserver.bootstrap import Services
 from davserver.cors import Cors
 from davserver.domain.errors import DavserverError
+from davserver.domain.logged import request_fields
 from davserver.domain.principal import Principal
 from davserver.monitoring import Meters, Monitoring
 from davserver.monitoring.traced import TracedApp
@@ -116,9 +117,9 @@ class App:
             record.count(0)
             raise  # the connection's: the server below knows what to make of it
         except Exception:
-            log.exception(
-                "%s %s failed (%s)", environ["REQUEST_METHOD"], ascii(shown_path(raw_path(environ))), request_id
-            )
+            path = shown_path(raw_path(environ))
+            said = (environ["REQUEST_METHOD"], ascii(path), request_id)
+            log.exception("%s %s failed (%s)", *said, extra={"request": request_fields(environ, path)})
             message = f"The server failed. Its log says more, under the id {request_id}."
             parts = _text(record.start_response, "500 Internal Server Error", message)
         if environ["REQUEST_METHOD"] == "HEAD" and isinstance(parts, list):

@@ -12,6 +12,7 @@ from typing import Any, Final
 from wsgidav.mw.base_mw import BaseMiddleware
 
 from davserver.domain.errors import DavserverError, MethodNotAllowed, Unauthenticated
+from davserver.domain.logged import request_fields
 from providers.answer import Answer, Headers, StartResponse, text
 from providers.methods.options import ALLOW
 from providers.provider import services_of
@@ -93,6 +94,7 @@ class ErrorRenderer(BaseMiddleware):
                 close()
 
     def _log(self, environ: Environ, what: str) -> str:
-        error_id = self._new_id()
-        log.exception("%s %s %s (%s)", environ["REQUEST_METHOD"], raw_path(environ), what, error_id)
+        path, error_id = raw_path(environ), environ.get("davserver.request_id") or self._new_id()
+        fields = request_fields(environ, path)
+        log.exception("%s %s %s (%s)", environ["REQUEST_METHOD"], path, what, error_id, extra={"request": fields})
         return error_id

@@ -33,6 +33,7 @@ def authenticate(wanted: Access) -> None:
     token, origin = bearer_token(), Origin(Door.REST, address())
     device = services().devices.authenticate(token, origin)
     if device is not None and wanted is not Access.FILES:
+        request.environ[PRINCIPAL] = device  # the log says who was refused
         raise Forbidden("A device token opens files only; sign in for this.")
     found = device or services().sessions.authenticate(token, origin)
     request.environ[PRINCIPAL] = g.principal = found

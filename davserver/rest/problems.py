@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from davserver.domain import errors
 from davserver.domain.errors import DavserverError, InvalidInput, MethodNotAllowed, Unauthenticated
+from davserver.domain.logged import request_fields
 from davserver.rest.models import FieldProblem, Problem
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,9 @@ def _answer_http(error: HTTPException) -> Response:
 
 def _answer_unexpected(error: Exception) -> Response:
     request_id = request.environ.get(REQUEST_ID, "-")
-    log.error("%s %s failed (%s)", request.method, ascii(request.path), request_id, exc_info=error)
+    fields = request_fields(request.environ, request.path)
+    said = (request.method, ascii(request.path), request_id)
+    log.error("%s %s failed (%s)", *said, exc_info=error, extra={"request": fields})
     return _render(500, "error", f"The server failed. Its log says more, under the id {request_id}.")
 
 
