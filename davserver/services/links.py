@@ -24,7 +24,7 @@ from davserver.domain.paths import ResourcePath
 from davserver.domain.principal import Origin, Principal
 from davserver.domain.resource import Resource
 from davserver.jobs.runner import Handler, Work
-from davserver.services.activity import record
+from davserver.services.activity import record, record_stranger
 from davserver.services.lookup import places_of, resolve
 from davserver.services.passwords import PasswordHasher
 from davserver.services.throttle import Throttle
@@ -209,6 +209,8 @@ class Links:
             if not unit.connection.execute(update(LinkUseRow).where(own).values(began_at=now)).rowcount:
                 values = {"link_id": link_id, "client": opened.client, "began_at": now}
                 unit.connection.execute(insert(LinkUseRow), values)
+                who = opened.principal
+                record_stranger(unit, who.owner_id, who.origin, Action.LINK_OPENED, now, opened.link.name)
 
     def expire(self, work: Work) -> None:
         """Forget who has used links, a day after; and links that ended a month ago."""

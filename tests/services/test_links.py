@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from davserver.db.rows import LinkRow, LinkUseRow, RevisionRow
+from davserver.domain.activity import Action, ActivityFilter
 from davserver.domain.clock import HOUR, SECOND
 from davserver.domain.errors import (
     ArchiveTooLarge,
@@ -24,6 +25,7 @@ from davserver.jobs.queue import Job
 from davserver.jobs.runner import Work
 from davserver.limiting.limiter import Limiter
 from davserver.services import archives as archives_module
+from davserver.services.activity import Activity
 from davserver.services.archives import NOTE, Archives
 from davserver.services.links import EXPIRE_LINKS, Links, LinkWish, Visitor
 from davserver.services.passwords import PasswordHasher
@@ -246,6 +248,18 @@ def test_further_parts_are_no_further_use_for_a_day(core: Core, alice: Principal
     core.clock.advance(24 * 3600 + 1)
     with pytest.raises(LinkOver):
         links.begin_download(opened, is_part=True)
+
+
+def test_the_owner_sees_who_opened_a_link_once_for_each_visitor(core: Core, alice: Principal, links: Links) -> None:
+    core.put(alice, "/a", b"x")
+    made = links.create(alice, path("/a"), LinkWish(name="for Bob"))
+    for _ in range(2):
+        links.begin_download(links.open(made.token, HERE), is_part=False)
+    links.begin_download(links.open(made.token, ELSEWHERE), is_part=False)
+    log = Activity(core.database, core.clock, 10**15)
+    [second, first] = log.of(alice, ActivityFilter(actions=frozenset({Action.LINK_OPENED}))).items
+    assert (first.actor, first.detail, first.origin) == (None, "for Bob", HERE.origin)
+    assert (second.actor, second.detail, second.origin) == (None, "for Bob", ELSEWHERE.origin)
 
 
 def test_who_used_a_link_is_forgotten_after_a_day_and_links_a_month_after_their_end(
