@@ -16,13 +16,15 @@ from davserver.domain.media import browser_headers, type_to_show, type_to_store
 from davserver.domain.paths import ResourcePath, key_of
 from davserver.domain.resource import Resource
 from davserver.domain.serving import serve_file
+from davserver.domain.verdict import ScanReport
 from davserver.rest import paging
 from davserver.rest.bodies import FormFiles, RawBody
 from davserver.rest.context import principal, services
-from davserver.rest.models import Answer, Flag, Given, Page, Paged, moment
+from davserver.rest.models import Answer, Flag, Given, Page, Paged, moment, moment_or_none
 from davserver.rest.noun import Access, Noun
 from davserver.rest.tags import preconditions
 from davserver.services.content import PutDetails, Stored
+from davserver.services.listing import Depth, Wanted
 from davserver.services.previews import CONTENT_TYPE, RETRY_SECONDS
 
 noun = Noun("files", "Your files. A path is plain text such as `/photos/a b.jpg`; in a query it is encoded as usual.")
@@ -70,6 +72,24 @@ class FileShown(Answer):
     ]
     created_at: datetime
     modified_at: datetime
+
+
+class ScanShown(Answer):
+    """What is known of viruses in a file."""
+
+    verdict: Annotated[str, Field(description="`clean`, `infected`, `released` or `unscanned`.")]
+    reason: Annotated[
+        str | None, Field(description="Why it is unscanned: `waiting`, `too_large`, `failed`, `no_scanner` or `empty`.")
+    ]
+    signature: Annotated[str | None, Field(description="What was found, when it is infected or released.")]
+    signature_version: Annotated[str | None, Field(description="Program and signatures that scanned it last.")]
+    scanned_at: datetime | None
+
+
+class FileDetails(FileShown):
+    """A file or a folder, and all that is known of it."""
+
+    scan: Annotated[ScanShown | None, Field(description="Null of a folder.")]
 
 
 class FilePage(Page[FileShown]):
@@ -148,11 +168,23 @@ def list_folder(query: FolderQuery) -> Any:
     )
 
 
-@noun.on("GET", "/files/metadata", gives=FileShown, access=Access.FILES, errors=(errors.NotFound,))
+@noun.on("GET", "/files/metadata", gives=FileDetails, access=Access.FILES, errors=(errors.NotFound,))
 def file_metadata(query: FileQuery) -> Any:
-    """What is known of a file or folder."""
+    """What is known of a file or folder, and of its scan for viruses."""
     path = path_of(query.path)
-    return _with_tag(path, services().tree.find(principal(), path))
+    [entry] = services().tree.listing(principal(), path, Depth.ZERO, Wanted(scans=True)).entries
+    model, headers = _with_tag(path, entry.resource)
+    return FileDetails(**model.model_dump(), scan=None if entry.scan is None else _scan(entry.scan)), headers
+
+
+def _scan(report: ScanReport) -> ScanShown:
+    return ScanShown(
+        verdict=report.verdict.word,
+        reason=report.verdict.reason or None,
+        signature=report.signature or None,
+        signature_version=report.signature_version or None,
+        scanned_at=moment_or_none(report.scanned_at),
+    )
 
 
 _READ_ERRORS: Final = (

@@ -6,7 +6,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import update
 
+from davserver.db.rows import RevisionRow
 from tests.support.drive import Sent, call, environ_of
 from tests.support.rest import Rest
 
@@ -50,6 +52,30 @@ def test_a_file_is_uploaded_described_downloaded_and_seen_by_webdav(ada: Rest) -
     assert ada.drive is not None
     assert ada.drive.request("GET", "/%C3%A9%20a&b.txt").body == b"hello"
     put(ada, "/é a&b.txt", b"again", 200)
+
+
+def test_metadata_tell_what_a_scan_found_and_when(ada: Rest) -> None:
+    assert ada.drive is not None
+    put(ada, "/f", b"hello")
+    put(ada, "/empty", b"")
+    ada.json("POST", "/files/folder", {"path": "/d"}, status=201)
+
+    def scan(path: str) -> Any:
+        return ada.json("GET", at("/files/metadata", path))["scan"]
+
+    nothing = {"signature": None, "signature_version": None, "scanned_at": None}
+    assert scan("/d") is None
+    assert scan("/f") == {"verdict": "unscanned", "reason": "no_scanner", **nothing}
+    mine = RevisionRow.owner_id == ada.drive.principal.user_id
+    for verdict in ("infected", "released", "clean"):
+        signature = None if verdict == "clean" else "Test-Virus"
+        found = {"verdict": verdict, "signature": signature, "signature_version": "ClamAV 1/2", "scanned_at": 10**15}
+        with ada.services.database.write() as unit:
+            unit.connection.execute(update(RevisionRow).where(mine, RevisionRow.size == 5).values(found))
+        assert scan("/f") == {**found, "reason": None, "scanned_at": "2001-09-09T01:46:40Z"}
+        (item,) = ada.json("GET", "/files/search?name=f&min_size=1")["items"]
+        assert item["verdict"] == verdict, "infected files are found like others"
+        assert ada.request("GET", at("/files/content", "/f")).status == (403 if verdict == "infected" else 200)
 
 
 def test_parts_and_conditions_are_answered_as_webdav_answers_them(ada: Rest) -> None:

@@ -22,7 +22,7 @@ def test_files_are_found_by_all_that_is_asked_for(ada: Rest) -> None:
     assert names(ada, f"name=sea&since={quote(before)}") != []
     assert names(ada, f"name=sea&until={quote(before)}") == []
     (one,) = ada.json("GET", "/files/search?name=sea.png")["items"]
-    assert one == ada.json("GET", "/files/metadata?path=/photos/Sea.png")
+    assert one.items() <= ada.json("GET", "/files/metadata?path=/photos/Sea.png").items()
     ada.dav("DELETE", "/photos/Sea.png", token)
     assert names(ada, "name=sea") == ["/photos/sea.txt"]
 
