@@ -21,6 +21,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from davserver.db.units import Database
+from davserver.domain.errors import DatabaseUnavailable, Unavailable
 
 ADVISORY_LOCK: Final = 0x6461_7673  # "davs"
 LOCK_TIMEOUT: Final = "10s"
@@ -85,6 +86,13 @@ def _migrate(database: Database, revision: str) -> None:
                 command.upgrade(_config(connection), revision)
         except _Busy:
             time.sleep(_PAUSE)
+        except DatabaseUnavailable as error:
+            if not isinstance(getattr(error.__cause__, "orig", None), LockNotAvailable):
+                raise
+            raise Unavailable(
+                f"The migration {revision} waited {LOCK_TIMEOUT} for a table that is in use, by a backup perhaps, and gave up. "
+                "Nothing was changed: try again."
+            ) from error
         else:
             return
 
