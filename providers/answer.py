@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 Headers = list[tuple[str, str]]
+NO_SNIFFING: Final = ("X-Content-Type-Options", "nosniff")
+"""An error may name what a client sent: no browser is to take it for a page."""
 StartResponse = Callable[..., Any]
 
 
@@ -38,5 +40,5 @@ class Answer:
 
 def text(status: int, message: str, headers: Headers | None = None) -> Answer:
     """A short plain answer for people."""
-    fields = [("Content-Type", "text/plain; charset=utf-8"), *(headers or [])]
+    fields = [("Content-Type", "text/plain; charset=utf-8"), NO_SNIFFING, *(headers or [])]
     return Answer(status, fields, message.encode() + b"\n")

@@ -13,7 +13,7 @@ from wsgidav.mw.base_mw import BaseMiddleware
 
 from davserver.domain.errors import DavserverError, MethodNotAllowed, Unauthenticated
 from davserver.domain.logged import request_fields
-from providers.answer import Answer, Headers, StartResponse, text
+from providers.answer import NO_SNIFFING, Answer, Headers, StartResponse, text
 from providers.methods.options import ALLOW
 from providers.provider import services_of
 from providers.request import Environ, raw_path
@@ -41,7 +41,7 @@ def answer_error(error: DavserverError, *, method: str = "", base: str = "", rea
     if error.condition is None:
         return text(error.status, f"{error.detail} ({error.code})", headers)
     body = error_body(error.condition, [base + href for href in error.hrefs])
-    return Answer(error.status, [("Content-Type", CONTENT_TYPE), *headers], body.encode())
+    return Answer(error.status, [("Content-Type", CONTENT_TYPE), NO_SNIFFING, *headers], body.encode())
 
 
 def answer_unexpected(error_id: str) -> Answer:
