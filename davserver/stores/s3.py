@@ -16,6 +16,7 @@ from minio.error import S3Error
 from urllib3.response import BaseHTTPResponse
 
 from davserver.domain.errors import BlobMissing, ContentDamaged, StoreUnavailable
+from davserver.stores.ahead import read_ahead
 from davserver.stores.base import (
     READ_SIZE,
     BytesLike,
@@ -33,6 +34,10 @@ from davserver.stores.s3_upload import Uploader
 RESUMES = 3
 """How often a read whose connection broke goes on where it stopped."""
 
+_BLOCKS_AHEAD = 2
+"""Blocks of READ_SIZE that are fetched while the one before is opened and sent on; the fetching thread holds one more."""
+_SHORT = 4 * READ_SIZE
+"""Bytes of a range that is not worth a thread."""
 _CHECK_NAME = ".davserver-check"
 _log = logging.getLogger(__name__)
 
@@ -82,7 +87,8 @@ class S3Store:
         """See `Store.read`. A connection that breaks is taken up again where it broke, a few times."""
         name = self._name(key)
         check_range(start, stop)
-        return self._read(name, start, stop)
+        blocks = self._read(name, start, stop)
+        return blocks if stop - start <= _SHORT else read_ahead(blocks, _BLOCKS_AHEAD)
 
     def size(self, key: str) -> int:
         """See `Store.size`."""
@@ -168,7 +174,7 @@ class S3Store:
             if error.code not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
                 raise
 
-    def _read(self, name: str, start: int, stop: int) -> Iterator[bytes]:
+    def _read(self, name: str, start: int, stop: int) -> Generator[bytes]:
         position = start
         failures = 0
         while position < stop:
