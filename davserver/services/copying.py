@@ -10,8 +10,8 @@ from davserver.domain.resource import Resource
 from davserver.services.changes import Change
 
 _SUBTREE: Final = (
-    "WITH RECURSIVE sub(id, depth) AS (SELECT CAST(:root AS bigint), 0 UNION ALL"
-    " SELECT m.id, sub.depth + 1 FROM sub JOIN resource m ON m.owner_id = :owner AND m.parent_id = sub.id"
+    "WITH RECURSIVE sub(id, above) AS (SELECT CAST(:root AS bigint), CAST(NULL AS bigint) UNION ALL"
+    " SELECT m.id, sub.id FROM sub JOIN resource m ON m.owner_id = :owner AND m.parent_id = sub.id"
     f" WHERE :deep = 1 AND m.id <> {TRASH_ID})"
 )
 _MAPPED: Final = f"{_SUBTREE}, map AS (SELECT id, :first + row_number() OVER (ORDER BY id) - 1 AS new_id FROM sub)"
@@ -21,12 +21,21 @@ _COUNT = text(
     " JOIN resource r ON r.owner_id = :owner AND r.id = sub.id"
     " LEFT JOIN revision v ON v.owner_id = r.owner_id AND v.id = r.revision_id"
 )
+# The new id of a parent is known by its place among all ids, without a join of the map with itself, which nothing indexes: each
+# resource stands there twice, as itself and under its parent.
 _RESOURCES = text(
     "INSERT INTO resource (owner_id, id, parent_id, name, name_key, revision_id, created_at, modified_at)"
-    f" {_MAPPED} SELECT r.owner_id, m.new_id, CASE WHEN r.id = :root THEN CAST(:parent AS bigint) ELSE p.new_id END,"
+    f" {_SUBTREE},"
+    " places AS (SELECT id AS place, 0 AS is_below, id FROM sub"
+    " UNION ALL SELECT above, 1, id FROM sub WHERE above IS NOT NULL),"
+    " ranked AS (SELECT id, is_below, :first - 1 + count(*) FILTER (WHERE is_below = 0) OVER (ORDER BY place, is_below) AS new_id"
+    " FROM places),"
+    " map AS (SELECT id, max(new_id) FILTER (WHERE is_below = 0) AS new_id,"
+    " max(new_id) FILTER (WHERE is_below = 1) AS new_parent_id FROM ranked GROUP BY id)"
+    " SELECT r.owner_id, m.new_id, coalesce(m.new_parent_id, CAST(:parent AS bigint)),"
     " CASE WHEN r.id = :root THEN :name ELSE r.name END, CASE WHEN r.id = :root THEN :name_key ELSE r.name_key END,"
     " r.revision_id, CAST(:now AS bigint), r.modified_at"
-    " FROM map m JOIN resource r ON r.owner_id = :owner AND r.id = m.id LEFT JOIN map p ON p.id = r.parent_id"
+    " FROM map m JOIN resource r ON r.owner_id = :owner AND r.id = m.id"
 )
 _PROPERTIES = text(
     "INSERT INTO property (owner_id, resource_id, namespace, name, xml)"

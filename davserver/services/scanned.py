@@ -41,12 +41,14 @@ def infected(connection: Connection, owner_id: int, revision: Revision) -> Infec
 FOUND: Final = "v.verdict in ('infected', 'released')"
 """Written as in the index over the few that it holds for, or SQLite would not use that."""
 
-# From the infected files up, of which there are few, not from the collection down.
+# From the infected files up, of which there are few, not from the collection down. MATERIALIZED: SQLite would go through all
+# of the owner's files and ask of each.
 _INFECTED_WITHIN: Final = text(
-    "WITH RECURSIVE up(name, signature, id) AS ("
-    " SELECT r.name, v.signature, r.id FROM revision v"
-    " JOIN resource r ON r.owner_id = v.owner_id AND r.revision_id = v.id"
-    f" WHERE v.owner_id = :owner AND {FOUND} AND v.verdict = 'infected' UNION ALL"
+    "WITH RECURSIVE found AS MATERIALIZED (SELECT v.owner_id, v.id, v.signature FROM revision v"
+    f" WHERE v.owner_id = :owner AND {FOUND} AND v.verdict = 'infected'),"
+    " up(name, signature, id) AS ("
+    " SELECT r.name, f.signature, r.id FROM found f"
+    " JOIN resource r ON r.owner_id = f.owner_id AND r.revision_id = f.id UNION ALL"
     " SELECT up.name, up.signature, p.parent_id FROM up JOIN resource p ON p.owner_id = :owner AND p.id = up.id"
     " WHERE p.parent_id IS NOT NULL)"
     " SELECT name, signature FROM up WHERE id = :root LIMIT 1"
@@ -69,10 +71,10 @@ def refuse_infected(connection: Connection, target: Resource, *, deep: bool) -> 
 
 
 _PLACES: Final = text(
-    "WITH RECURSIVE up(owner_id, start, path, above) AS ("
-    " SELECT r.owner_id, r.id, '/' || r.name, r.parent_id FROM revision v"
-    " JOIN resource r ON r.owner_id = v.owner_id AND r.revision_id = v.id"
-    f" WHERE {FOUND} UNION ALL"
+    f"WITH RECURSIVE found AS MATERIALIZED (SELECT v.owner_id, v.id FROM revision v WHERE {FOUND}),"
+    " up(owner_id, start, path, above) AS ("
+    " SELECT r.owner_id, r.id, '/' || r.name, r.parent_id FROM found f"
+    " JOIN resource r ON r.owner_id = f.owner_id AND r.revision_id = f.id UNION ALL"
     " SELECT up.owner_id, up.start, '/' || p.name || up.path, p.parent_id FROM up"
     " JOIN resource p ON p.owner_id = up.owner_id AND p.id = up.above WHERE p.parent_id IS NOT NULL)"
     " SELECT up.owner_id, up.start AS resource_id, u.name AS owner, up.path,"

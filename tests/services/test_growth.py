@@ -1,12 +1,17 @@
-"""What a use case costs does not depend on what else lies in the tree: counted in steps of SQLite's machine, not in time."""
+"""What a use case costs does not depend on what else lies in the tree: counted in steps and rows, not in time."""
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Connection, event, text
 
 from davserver.domain.paths import ResourcePath
+from davserver.domain.principal import Principal
 from davserver.services.lookup import height_of, resolve
+from tests.support.core import Core
+from tests.support.core import path as at
 from tests.support.drive import Drive, MovableClock, app_of, new_drive, open_services
 
 
@@ -86,3 +91,83 @@ def test_a_page_of_the_trash_costs_the_same_whatever_else_is_in_it(tmp_path: Pat
     assert steps_of_a_page(drive, None) <= alone + 2
     assert steps_of_a_page(drive, (sixth.discarded.discarded_at, sixth.resource.id)) <= alone + 2
     services.close()
+
+
+READ = text(
+    "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables"
+    " WHERE relname IN ('resource', 'revision', 'property', 'trash_entry', 'lock')"
+)
+
+
+def work_of(core: Core, do: Callable[[], object]) -> int:
+    """What a use case that changes takes: tens of SQLite's steps, or rows that PostgreSQL reads."""
+    work = 0
+
+    def count() -> int:
+        nonlocal work
+        work += 1
+        return 0
+
+    def begin(connection: Connection) -> None:
+        nonlocal work
+        if core.database.is_sqlite:
+            raw: Any = connection.connection.driver_connection
+            raw.set_progress_handler(count, 10)
+        else:
+            work -= int(connection.execute(READ).scalar() or 0)  # of transactions before that are not reported yet
+
+    def commit(connection: Connection) -> None:
+        nonlocal work
+        if core.database.is_sqlite:
+            raw: Any = connection.connection.driver_connection
+            raw.set_progress_handler(None, 10)
+        else:
+            work += int(connection.execute(READ).scalar() or 0)
+
+    writer = core.database._writer
+    event.listen(writer, "begin", begin)
+    event.listen(writer, "commit", commit)
+    try:
+        do()
+    finally:
+        event.remove(writer, "begin", begin)
+        event.remove(writer, "commit", commit)
+    assert work
+    return work
+
+
+def analyze(core: Core) -> None:
+    """What PostgreSQL does by itself, within a minute of many changes."""
+    if not core.database.is_sqlite:
+        with core.database.write() as unit:
+            unit.connection.exec_driver_sql("ANALYZE")
+
+
+def test_a_change_costs_the_same_whatever_else_there_is(core: Core, alice: Principal) -> None:
+    core.mkcol(alice, "/a", "/a/deep", "/more")
+    for number in range(50):
+        core.put(alice, f"/a/{number}", b"content")
+    tree, trash = core.tree, at("/.trash/c")
+    use_cases: dict[str, Callable[[], object]] = {
+        "copy": lambda: tree.copy(alice, at("/a/1"), at("/a/c"), deep=True, overwrite=True),
+        "move": lambda: tree.move(alice, at("/a/c"), at("/a/deep/c"), overwrite=False),
+        "discard": lambda: tree.discard(alice, at("/a/deep/c")),
+        "restore": lambda: tree.move(alice, trash, at("/c"), overwrite=False),
+        "copy a folder": lambda: tree.copy(alice, at("/a"), at("/b"), deep=True, overwrite=True),
+        "move a folder": lambda: tree.move(alice, at("/b"), at("/more/b"), overwrite=True),
+        "discard a folder": lambda: tree.discard(alice, at("/more/b")),
+        "purge": lambda: tree.discard(alice, at("/.trash/b")),
+        "replace": lambda: core.put(alice, "/c", b"other"),
+        "purge a file": lambda: tree.discard(alice, at("/.trash/c")),
+        "discard another": lambda: tree.discard(alice, at("/c")),
+        "purge the rest": lambda: tree.discard(alice, at("/.trash")),
+    }
+    for number in range(10):
+        tree.copy(alice, at("/a"), at(f"/more/{number}"), deep=True, overwrite=False)
+    analyze(core)
+    alone = {name: work_of(core, do) for name, do in use_cases.items()}
+    for number in range(10, 70):
+        tree.copy(alice, at("/a"), at(f"/more/{number}"), deep=True, overwrite=False)
+    analyze(core)
+    in_company = {name: work_of(core, do) for name, do in use_cases.items()}
+    assert {name: (work, in_company[name]) for name, work in alone.items() if in_company[name] > work * 1.5 + 100} == {}
