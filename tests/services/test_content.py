@@ -4,7 +4,7 @@ import gc
 import hashlib
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -302,9 +302,20 @@ class AnswerLost(Database):
 
     @contextmanager
     def write(self) -> Iterator[Unit]:
-        with super().write() as unit:
+        with self._losing(super().write()) as unit:
             yield unit
-            inserts_blob = unit.connection.execute(select(func.count()).select_from(BlobRow)).scalar()
+
+    @contextmanager
+    def write_in_packets(self) -> Iterator[Unit]:
+        with self._losing(super().write_in_packets()) as unit:
+            yield unit
+
+    @contextmanager
+    def _losing(self, write: AbstractContextManager[Unit]) -> Iterator[Unit]:
+        with write as unit:
+            yield unit
+        with self.read() as connection:
+            inserts_blob = connection.execute(select(func.count()).select_from(BlobRow)).scalar()
         if self.lose and inserts_blob:
             self.lose = False
             raise DatabaseUnavailable

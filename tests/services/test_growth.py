@@ -10,7 +10,7 @@ from sqlalchemy import Connection, event, text
 from davserver.domain.paths import ResourcePath
 from davserver.domain.principal import Principal
 from davserver.services.lookup import height_of, resolve
-from tests.support.core import Core
+from tests.support.core import INLINE_LIMIT, Core
 from tests.support.core import path as at
 from tests.support.drive import Drive, MovableClock, app_of, new_drive, open_services
 
@@ -157,7 +157,7 @@ def test_a_change_costs_the_same_whatever_else_there_is(core: Core, alice: Princ
         "move a folder": lambda: tree.move(alice, at("/b"), at("/more/b"), overwrite=True),
         "discard a folder": lambda: tree.discard(alice, at("/more/b")),
         "purge": lambda: tree.discard(alice, at("/.trash/b")),
-        "replace": lambda: core.put(alice, "/c", b"other"),
+        "replace": lambda: core.put(alice, "/c", bytes(2 * INLINE_LIMIT)),
         "purge a file": lambda: tree.discard(alice, at("/.trash/c")),
         "discard another": lambda: tree.discard(alice, at("/c")),
         "purge the rest": lambda: tree.discard(alice, at("/.trash")),
