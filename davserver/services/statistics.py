@@ -51,7 +51,8 @@ _STATE: Final = Statement(
 _LARGEST: Final = text(
     f"{FOLDERS} SELECT r.id, v.size, v.content_type, r.modified_at FROM revision v"
     " CROSS JOIN resource r"
-    " WHERE v.owner_id = :owner AND r.owner_id = v.owner_id AND r.revision_id = v.id AND +r.parent_id IN (SELECT id FROM folders)"
+    " WHERE v.owner_id = :owner AND v.size > 0 AND r.owner_id = v.owner_id AND r.revision_id = v.id"
+    " AND +r.parent_id IN (SELECT id FROM folders)"
     f" ORDER BY v.size DESC, r.id LIMIT {TOP}"
 )
 

@@ -12,7 +12,10 @@ _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    op.create_index("ix_revision_owner_id_size", "revision", ["owner_id", "size"])
+    filled = sa.text("size > 0")
+    op.create_index(
+        "ix_revision_owner_id_size", "revision", ["owner_id", "size"], sqlite_where=filled, postgresql_where=filled
+    )
     op.create_table(
         "statistics",
         sa.Column("owner_id", _BIG, autoincrement=False, nullable=False),

@@ -102,7 +102,8 @@ class RevisionRow(Base):
     __tablename__ = "revision"
     __table_args__ = (
         Index(None, "signature_version", "scanned_at"),
-        Index(None, "owner_id", "size"),
+        # The largest. Not of those that are empty, and so never taken by SQLite for a question that says nothing of the size.
+        Index(None, "owner_id", "size", sqlite_where=text("size > 0"), postgresql_where=text("size > 0")),
         # So few that an administrator can look at all of them.
         Index("ix_revision_found", "owner_id", "id", sqlite_where=text(_FOUND), postgresql_where=text(_FOUND)),
         CheckConstraint(
