@@ -1,12 +1,9 @@
 """Accounts: who may come in, and whether it is them."""
 
-import hashlib
-import hmac
 import logging
 import re
-import threading
 import unicodedata
-from collections import OrderedDict, namedtuple
+from collections import namedtuple
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,7 +16,7 @@ from davserver.db.rows import UserRow
 from davserver.db.statements import Statement
 from davserver.db.units import Database, Unit
 from davserver.domain.activity import Action
-from davserver.domain.clock import SECOND, Clock, Micros
+from davserver.domain.clock import Clock, Micros
 from davserver.domain.errors import BadRequest, Conflict, InvalidName, NotFound, Unauthenticated, Unavailable
 from davserver.domain.principal import UNKNOWN_ORIGIN, Door, Origin, Principal
 from davserver.domain.tally import Tally
@@ -27,6 +24,7 @@ from davserver.services.activity import By, record_about
 from davserver.services.passwords import PasswordHasher
 from davserver.services.post import SILENT, Post
 from davserver.services.remembered import Seen
+from davserver.services.right_passwords import RightPasswords, Turns
 from davserver.services.signins import SignIns
 from davserver.services.throttle import Throttle
 from davserver.services.tree import plant
@@ -36,9 +34,6 @@ log = logging.getLogger(__name__)
 MAX_NAME_CHARS: Final = 64
 MAX_EMAIL_CHARS: Final = 254
 _OPERATOR: Final = Origin(Door.CLI)
-CACHE_SECONDS: Final = 300
-CACHE_ENTRIES: Final = 10_000
-_ENTRY_BYTES: Final = 400
 
 _USER = UserRow.__table__.c
 _SHOWN: Final = (
@@ -74,15 +69,6 @@ class User:
     created_at: Micros
 
 
-@dataclass(frozen=True, slots=True)
-class _Remembered:
-    """A password that was right a moment ago."""
-
-    user_id: int
-    credential_version: int
-    expires_at: Micros
-
-
 class Accounts:
     """Use cases on accounts.
 
@@ -107,7 +93,8 @@ class Accounts:
         self._clock = clock
         self._hasher = hasher
         self._default_quota = default_quota
-        self._cache = _Cache(secret)
+        self._cache = RightPasswords(secret)
+        self._turns = Turns()
         self.sign_ins = SignIns(database, clock, post=post)
         """What is to be told of those who come in by other ways than `authenticate`."""
         self._throttle = throttle
@@ -123,13 +110,25 @@ class Accounts:
         `asks_second`: the caller asks for the second factor too. Who does not, lets in nobody who has one.
         """
         key = self._cache.key(name, password)
+        row = self._row_remembered(key, asks_second)
+        if row is not None:
+            return self._signed_in(row, origin)
+        with self._turns.of(key):
+            # A client that mounts a drive comes with many connections at once: the first of them pays for the hash.
+            row = self._row_remembered(key, asks_second)
+            return (
+                self._verify(name, password, key, origin, asks_second) if row is None else self._signed_in(row, origin)
+            )
+
+    def _row_remembered(self, key: bytes, asks_second: bool) -> Any:
         remembered = self._cache.get(key, self._clock())
-        if remembered is not None:
-            row = self._row_of(remembered.user_id)
-            if row is not None and _is_valid(row, remembered.credential_version, asks_second):
-                return self._signed_in(row, origin)
+        if remembered is None:
+            return None
+        row = self._row_of(remembered.user_id)
+        if row is None or not _is_valid(row, remembered.credential_version, asks_second):
             self._cache.forget(key)
-        return self._verify(name, password, key, origin, asks_second)
+            return None
+        return row
 
     def recognise(self, name: str, password: str) -> Seen | None:
         """As `authenticate`, with the version of the user's tree, in one query; None when it takes more to know who that is.
@@ -248,8 +247,7 @@ class Accounts:
                 self._throttle.wrong_guess(account, origin.address, key.hex())
             raise Unauthenticated("The user name or the password is wrong.")
         self._renew_hash(row, password)
-        expires_at = self._clock() + CACHE_SECONDS * SECOND
-        self._cache.put(key, _Remembered(row.id, row.credential_version, expires_at))
+        self._cache.put(key, row.id, row.credential_version, self._clock())
         return self._signed_in(row, origin)
 
     def _renew_hash(self, row: AnyRow, password: str) -> None:
@@ -303,44 +301,6 @@ def _reason(row: AnyRow | None, *, right: bool) -> str:
     if not right:
         return "wrong password"
     return "the account is disabled" if row.disabled_at is not None else "the account has a second factor"
-
-
-class _Cache:
-    """Right passwords by a keyed hash of name and password: bounded, and nothing in it leads back to a password."""
-
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
-        self._mutex = threading.Lock()
-        self._entries: OrderedDict[bytes, _Remembered] = OrderedDict()
-        self.tally = Tally()
-
-    def key(self, name: str, password: str) -> bytes:
-        sent = f"{name}\0{password}".encode("utf-8", "surrogatepass")
-        return hmac.digest(self._secret, sent, hashlib.sha256)
-
-    def get(self, key: bytes, now: Micros) -> _Remembered | None:
-        found = self._entries.get(key)
-        if found is not None and found.expires_at <= now:
-            self.forget(key)
-            found = None
-        if found is None:
-            self.tally.misses += 1
-        else:
-            self.tally.hits += 1
-        return found
-
-    def put(self, key: bytes, value: _Remembered) -> None:
-        with self._mutex:
-            self._entries[key] = value
-            self._entries.move_to_end(key)
-            while len(self._entries) > CACHE_ENTRIES:
-                self._entries.popitem(last=False)
-            self.tally.size = len(self._entries) * _ENTRY_BYTES
-
-    def forget(self, key: bytes) -> None:
-        with self._mutex:
-            self._entries.pop(key, None)
-            self.tally.size = len(self._entries) * _ENTRY_BYTES
 
 
 def name_key(name: str) -> str:

@@ -11,8 +11,9 @@ from davserver.db.rows import ROOT_ID, ResourceRow, TreeRow, UserRow
 from davserver.db.units import Database
 from davserver.domain.clock import SECOND
 from davserver.domain.errors import BadRequest, Conflict, InvalidName, NotFound, Unauthenticated, Unavailable
-from davserver.services.accounts import CACHE_ENTRIES, CACHE_SECONDS, Accounts, User
+from davserver.services.accounts import Accounts, User
 from davserver.services.passwords import PasswordHasher
+from davserver.services.right_passwords import CACHE_ENTRIES, CACHE_SECONDS
 
 PASSWORD = "correct horse"
 CHEAP = {"memory_kib": 8, "rounds": 1}
@@ -290,9 +291,8 @@ def test_the_cache_is_bounded(accounts: Accounts) -> None:
     accounts.add("ada", PASSWORD)
     accounts.authenticate("ada", PASSWORD)
     cache = accounts._cache
-    entry = next(iter(cache._entries.values()))
     for _ in range(CACHE_ENTRIES + 10):
-        cache.put(secrets.token_bytes(32), entry)
+        cache.put(secrets.token_bytes(32), 1, 1, 0)
     assert len(cache._entries) == CACHE_ENTRIES
     assert accounts.authenticate("ada", PASSWORD).name == "ada"
 
@@ -356,3 +356,24 @@ def test_the_database_counts_one_user_a_name(accounts: Accounts, database: Datab
         assert sum(pool.map(add, range(8))) == 1
     with database.read() as connection:
         assert connection.execute(select(func.count()).select_from(TreeRow)).scalar_one() == 1
+
+
+def test_many_who_come_at_once_with_the_same_password_are_hashed_once(
+    accounts: Accounts, hasher: CountingHasher
+) -> None:
+    accounts.add("ada", PASSWORD)
+    together = threading.Barrier(12)
+    came: list[str] = []
+
+    def come() -> None:
+        together.wait(30)
+        came.append(accounts.authenticate("ada", PASSWORD).name)
+
+    threads = [threading.Thread(target=come) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert came == ["ada"] * 12
+    assert hasher.verified == 1
+    assert not accounts._turns._waiting
