@@ -95,7 +95,7 @@ def test_statistics_tell_what_there_is_and_which_files_are_the_largest(grace: Pe
     assert (shown["files"], shown["folders"], shown["size"]) == (12, 1, 78_000)
     assert {one["content_type"]: one["files"] for one in shown["by_type"]} == {"image/png": 6, "text/plain": 6}
     assert (shown["trash"]["size"], shown["quota"]["used"]) == (50_000, 128_000)
-    assert shown["growth"][-1]["total_size"] == 78_000
+    assert shown["growth"][-1]["size"] == 78_000
     top = grace.rest("GET", "/statistics/top")["items"]
     assert [(one["path"], one["size"]) for one in top] == [
         (f"/pictures/{number}", 1000 * (number + 1)) for number in range(11, 1, -1)
