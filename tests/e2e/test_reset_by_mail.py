@@ -44,8 +44,8 @@ def test_a_forgotten_password_is_replaced_by_a_link_that_comes_by_mail(
     known = as_json(server, "POST", "/api/v1/accounts/password", {"account": "grace"})
     assert known[0] == 202
     assert as_json(server, "POST", "/api/v1/accounts/password", {"account": "nobody"}) == known
-    mail_server.start()  # it was away: the mail comes when the job is tried again
     [job] = re.findall(r"^(\d+) +send_mail ", jobs_with_mail(embedded), re.MULTILINE)
+    mail_server.start()  # it was away: the mail comes when the job is tried again
     embedded.run("jobs", "retry", job)
     [mail] = mail_server.wait(1)
     assert mail.recipients == ["grace@example.org"]
