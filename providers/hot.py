@@ -12,6 +12,7 @@ from typing import Final
 from davserver.bootstrap import Services
 from davserver.domain.conditions import NO_CONDITIONS
 from davserver.domain.errors import DavserverError
+from davserver.domain.principal import Door, Origin
 from davserver.domain.serving import serve_file
 from davserver.services.listing import Depth
 from davserver.services.remembered import MAX_ENTRY_BYTES, Remembered, Seen, SmallContent
@@ -49,7 +50,7 @@ class Hot:
         if len(environ.get("CONTENT_LENGTH") or "") > len(str(_MAX_BODY)):
             return None
         try:
-            seen = self._seen(environ.get("HTTP_AUTHORIZATION"))
+            seen = self._seen(environ)
             answer = None if seen is None else look(self, DavRequest(environ, self._services, base), seen)
         except DavserverError:
             return None  # the ordinary way finds the same, and tells it
@@ -58,9 +59,11 @@ class Hot:
         environ[PRINCIPAL] = seen.principal
         return answer.send(start_response, is_head=environ["REQUEST_METHOD"] == "HEAD")
 
-    def _seen(self, authorization: str | None) -> Seen | None:
-        for name, password in read_credentials(authorization):
-            return self._services.accounts.recognise(name, password)
+    def _seen(self, environ: Environ) -> Seen | None:
+        services = self._services
+        for name, password in read_credentials(environ.get("HTTP_AUTHORIZATION")):
+            origin = Origin(Door.WEBDAV, environ.get("REMOTE_ADDR") or None)
+            return services.devices.recognise(password, origin, name) or services.accounts.recognise(name, password)
         return None
 
     def _propfind(self, request: DavRequest, seen: Seen) -> Answer | None:

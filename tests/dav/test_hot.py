@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy import event, update
 
 from davserver.db.rows import RevisionRow, UserRow
+from davserver.domain.paths import ResourcePath
 from davserver.domain.principal import Principal
+from davserver.services.devices import Limits
 from davserver.services.remembered import MAX_ENTRY_BYTES, Remembered, Seen
-from tests.support.drive import Drive, Response
+from tests.support.drive import Drive, Response, basic
 
 NAMED = (
     '<?xml version="1.0"?><propfind xmlns="DAV:"><prop><resourcetype/><getcontentlength/><getlastmodified/>'
@@ -181,3 +183,58 @@ def test_nothing_is_true_at_another_version_or_of_an_account_that_took_over_an_i
     assert kept.get("key", Seen(Principal(1, "u"), (1, 5, 7))) is not None
     assert kept.get("key", Seen(Principal(1, "u"), (1, 5, 8))) is None
     assert kept.get("key", Seen(Principal(1, "v"), (1, 6, 7))) is None
+
+
+def token(drive: Drive, name: str = "laptop", limits: Limits | None = None) -> str:
+    """The Authorization of a new device token of the user."""
+    return basic(drive.principal.name, drive.services.devices.add(drive.principal, name, limits).secret)
+
+
+def test_a_device_token_takes_the_quick_way_too(drive: Drive) -> None:
+    drive.put("/f.txt", "content")
+    drive.headers["Authorization"] = token(drive)
+    asked = [("GET", "/f.txt", ""), ("PROPFIND", "/", NAMED)]
+    for method, path, body in asked:
+        both(drive, method, path, body, Depth="1")
+    with statements(drive) as seen:
+        for method, path, body in asked:
+            assert drive.request(method, path, body, {"Depth": "1"}).status in {200, 207}
+    assert seen == []
+    drive.clock.advance(61)  # its use is written down again, which the ordinary way does
+    with statements(drive) as seen:
+        assert drive.request("GET", "/f.txt").status == 200
+    assert any(text.startswith("UPDATE device_token") for text in seen)
+
+
+def test_a_token_that_does_not_count_any_more_gets_nothing_remembered(drive: Drive) -> None:
+    drive.put("/f.txt", "content")
+    devices, me = drive.services.devices, drive.principal
+    ends = {"Authorization": token(drive, "ends", Limits(expires_at=drive.clock() + 50_000_000))}
+    gone = {"Authorization": token(drive, "gone")}
+    for headers in (ends, gone):
+        assert both(drive, "GET", "/f.txt", **headers).status == 200
+    devices.revoke(me, "gone")
+    token(drive, "another")  # SQLite gives it the id of the one that is gone
+    drive.clock.advance(51)
+    for headers in (ends, gone):
+        assert both(drive, "GET", "/f.txt", **headers).status == 401
+    kept = {"Authorization": token(drive, "kept")}
+    assert both(drive, "GET", "/f.txt", **kept).status == 200
+    drive.services.accounts.set_disabled(me.name, disabled=True)
+    assert both(drive, "GET", "/f.txt", **kept).status == 401
+
+
+def test_what_a_token_is_limited_to_holds_the_quick_way_too(drive: Drive) -> None:
+    drive.mkcol("/a")
+    drive.put("/f.txt", "content")
+    part = {"Authorization": token(drive, "part", Limits(prefix=ResourcePath.parse("/a")))}
+    elsewhere = {"Authorization": token(drive, "elsewhere", Limits(networks=("10.0.0.0/8",)))}
+    hiding = {"Authorization": token(drive, "hiding", Limits(hides_trash=True, networks=("127.0.0.0/8",)))}
+    stranger = {"Authorization": basic("somebody", drive.services.devices.add(drive.principal, "mine").secret)}
+    assert both(drive, "GET", "/f.txt", **part).status == 403
+    assert both(drive, "GET", "/f.txt", **elsewhere).status == 401
+    assert both(drive, "GET", "/f.txt", **stranger).status == 401
+    trash = drive.url("/.trash/")
+    assert trash in both(drive, "PROPFIND", "/", NAMED, Depth="1").hrefs
+    assert trash not in both(drive, "PROPFIND", "/", NAMED, Depth="1", **hiding).hrefs
+    assert trash in both(drive, "PROPFIND", "/", NAMED, Depth="1").hrefs
