@@ -156,6 +156,11 @@ class Tree:
         modified_at: Micros | None = None,
     ) -> Resource:
         """MKCOL (RFC 4918 section 9.3). Raises `AlreadyExists`, `ParentMissing`, `Locked`, `PreconditionFailed`, `Forbidden`."""
+        principal.check_write()
+        with self._database.read() as connection:
+            # Sync programs make each folder again with every file in it: that takes no turn among the writers.
+            if resolve(connection, principal, path).target is not None:
+                raise AlreadyExists
         with self._database.write() as unit:
             change = open_change(unit, principal, self._clock(), ids=1)
             chain = resolve(unit.connection, principal, path)
