@@ -47,13 +47,14 @@ _STATE: Final = Statement(
     .outerjoin(StatisticsRow, _S.owner_id == TreeRow.owner_id)
     .where(TreeRow.owner_id == bindparam("owner"))
 )
-# CROSS JOIN has SQLite go through the revisions by their size, and look at their files, not the other way round.
+# CROSS JOIN has SQLite go through the revisions by their size, and look at their files, not the other way round. No other order:
+# of many copies of one size all would have to be looked at.
 _LARGEST: Final = text(
     f"{FOLDERS} SELECT r.id, v.size, v.content_type, r.modified_at FROM revision v"
     " CROSS JOIN resource r"
     " WHERE v.owner_id = :owner AND v.size > 0 AND r.owner_id = v.owner_id AND r.revision_id = v.id"
     " AND +r.parent_id IN (SELECT id FROM folders)"
-    f" ORDER BY v.size DESC, r.id LIMIT {TOP}"
+    f" ORDER BY v.size DESC LIMIT {TOP}"
 )
 
 
@@ -152,7 +153,8 @@ class Statistics:
         """The `TOP` largest files outside of the trash, now. Two queries, from the largest down."""
         owner_id = principal.owner_id
         with self._database.read() as connection:
-            rows = connection.execute(_LARGEST, {"owner": owner_id, "root": ROOT_ID}).all()
+            found = connection.execute(_LARGEST, {"owner": owner_id, "root": ROOT_ID})
+            rows = sorted(found, key=lambda row: (-row.size, row.id))
             places = places_of(connection, owner_id, [row.id for row in rows]) if rows else {}
         return tuple(
             LargeFile(places[row.id], row.size, row.content_type, row.modified_at) for row in rows if row.id in places
