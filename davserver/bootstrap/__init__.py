@@ -177,7 +177,8 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
     if tracing is not None:
         database.trace_with(tracing)
         store = TracedStore(store, tracing)
-    content = Content(database, store, keyring, clock, random, _content_settings(config))
+    about_content = _content_settings(config)
+    content = Content(database, store, keyring, clock, random, about_content)
     tree_settings = TreeSettings(config.trash_retention * SECOND, config.max_depth)
     tree, queue = Tree(database, clock, tree_settings, store.free_bytes), Queue(database, clock, random)
     upkeep = Upkeep(database, store, clock, post=post_of(config))
@@ -186,7 +187,7 @@ def build(config: Config, *, clock: Clock = system_clock, random: Random = os.ur
     limiter = open_limiter(config)
     throttle = Throttle(limiter, is_testing=config.testing)
     links = Links(database, clock, random, secret_of(config, random), hasher=PasswordHasher(), throttle=throttle)
-    previews = Previews(database, store, keyring, clock, random, content, _content_settings(config))
+    previews = Previews(database, store, keyring, clock, random, content, about_content)
     keys = Keys(database, keyring, clock, source=key_source(config))
     resets = open_resets(config, database, clock=clock, random=random)
     mailer = open_mailer(config, clock=clock, random=random)
