@@ -7,6 +7,7 @@ body byte and no network call belongs inside either. What must follow a commit (
 import fcntl
 import logging
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ def _without_trace(record: logging.LogRecord) -> bool:
 logging.getLogger("sqlalchemy.pool.impl.QueuePool").addFilter(_without_trace)
 
 SQLITE_BUSY_MS: Final = 20_000
+_PAUSE: Final = 0.005
 PG_LOCK_TIMEOUT_MS: Final = 15_000
 PG_STATEMENT_TIMEOUT_MS: Final = 60_000
 PG_TRUSTED_SECONDS: Final = 1.0
@@ -221,8 +223,8 @@ def _sqlite_engine(url: URL) -> Engine:
         # The driver would begin transactions late, as readers; we begin them ourselves.
         dbapi.isolation_level = None
         cursor = dbapi.cursor()
+        _keep_log(cursor)
         for pragma in (
-            "journal_mode=WAL",
             "synchronous=FULL",  # a commit that was answered survives a power cut
             "foreign_keys=ON",
             "temp_store=MEMORY",
@@ -238,6 +240,24 @@ def _sqlite_engine(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
+
+
+def _keep_log(cursor: sqlite3.Cursor) -> None:
+    """Give the file a write-ahead log, if it has none yet.
+
+    Where two do this at once, as servers that start together on a new file, SQLite does not wait: it tells one of them that
+    the file is locked. So it is asked again here, for as long as it would wait elsewhere.
+    """
+    deadline = time.monotonic() + SQLITE_BUSY_MS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
 
 
 def _postgresql_engine(url: URL, pool_size: int) -> Engine:

@@ -1,9 +1,12 @@
 """Units commit whole or not at all, and wait for one another."""
 
+import sqlite3
 import threading
+import time
+from pathlib import Path
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from davserver.db.rows import JobRow
@@ -53,6 +56,20 @@ def test_what_follows_a_commit_is_told_after_it(database_url: str) -> None:
         unit.connection.execute(insert(JobRow), JOB)
     assert seen == [1]
     database.close()
+
+
+def test_a_server_waits_for_another_that_works_in_a_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "new.sqlite3"
+    first = sqlite3.connect(path, isolation_level=None)
+    first.execute(
+        "BEGIN IMMEDIATE"
+    )  # the file has no write-ahead log yet: SQLite turns the second away without waiting
+    monkeypatch.setattr(time, "sleep", lambda _seconds: first.rollback())
+    database = Database(f"sqlite:///{path}")
+    with database.read() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+    database.close()
+    first.close()
 
 
 def test_no_update_is_lost_between_writers(database_url: str) -> None:
