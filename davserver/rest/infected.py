@@ -29,7 +29,7 @@ class InfectedShown(Answer):
 
 
 class InfectedPage(Page[InfectedShown]):
-    """A page of infected files, by owner and path."""
+    """A page of infected files, by owner, and of each owner as they were written."""
 
 
 class FilePath(Given):
@@ -42,11 +42,10 @@ class FilePath(Given):
 @noun.on("GET", "/admin/infected", gives=InfectedPage, access=Access.ADMIN)
 def list_infected(query: Paged) -> Any:
     """See all files that are infected, or were released."""
-    key = paging.decode_cursor(query.cursor, str, str)
-    found = sorted(services().quarantine.found(), key=_key)
-    if key is not None:
-        found = [one for one in found if _key(one) > key]
-    return paging.page(found[: query.limit + 1], query.limit, _shown, _key)
+    key = paging.decode_cursor(query.cursor, int, int, int) or (0, 0, 0)
+    owner_id, revision_id, file_id = (int(value or 0) for value in key)
+    found = services().quarantine.page(after=(owner_id, revision_id, file_id), limit=query.limit + 1)
+    return paging.page(found, query.limit, _shown, _key)
 
 
 @noun.on(
@@ -63,8 +62,8 @@ def delete_infected(path: FilePath) -> None:
     services().quarantine.delete_of(principal(), path.owner_id, path.file_id)
 
 
-def _key(found: Found) -> tuple[str, str]:
-    return found.owner, found.path
+def _key(found: Found) -> tuple[int, int, int]:
+    return found.owner_id, found.revision_id, found.resource_id
 
 
 def _shown(found: Found) -> InfectedShown:

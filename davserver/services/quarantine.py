@@ -1,7 +1,7 @@
 """The quarantine: what is infected, as an administrator sees it. Files stay where they are; only their content is held back."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, func, select, update
 
@@ -20,7 +20,7 @@ from davserver.services.attaching import SCAN
 from davserver.services.changes import discard, open_change, sever, touch
 from davserver.services.guards import drop_locks_within
 from davserver.services.lookup import resolve
-from davserver.services.scanned import found_places
+from davserver.services.scanned import found_page, found_place, found_places
 from davserver.services.users import refuse_others
 
 _GONE: Final = "There is no such file, or it is infected no more."
@@ -38,8 +38,9 @@ class Found:
     """Bytes."""
     scan: ScanReport
     owner_id: int
+    revision_id: int
     resource_id: int
-    """Among the owner's."""
+    """Both among the owner's."""
 
 
 class Quarantine:
@@ -53,17 +54,15 @@ class Quarantine:
     def found(self) -> tuple[Found, ...]:
         """All files, everybody's, that are infected or released."""
         with self._database.read() as connection:
-            return tuple(
-                Found(
-                    row.owner,
-                    row.path,
-                    row.size,
-                    ScanReport(Verdict(row.verdict), row.signature or "", row.signature_version or "", row.scanned_at),
-                    row.owner_id,
-                    row.resource_id,
-                )
-                for row in found_places(connection)
-            )
+            return tuple(map(_found, found_places(connection)))
+
+    def page(self, *, after: tuple[int, int, int] = (0, 0, 0), limit: int) -> tuple[Found, ...]:
+        """Up to `limit` of these, by the ids of owner, revision and resource, behind the one of these ids.
+
+        One query, whose cost does not depend on how many more there are.
+        """
+        with self._database.read() as connection:
+            return tuple(map(_found, found_page(connection, after, limit)))
 
     def counts(self) -> dict[Verdict, int]:
         """How many contents have which verdict; copies count once. Looks at all of them."""
@@ -127,10 +126,11 @@ class Quarantine:
             record(unit, principal, action, change.now, path, detail="infected", owner_id=owner_id)
 
     def _find(self, owner_id: int, resource_id: int) -> Found:
-        for found in self.found():
-            if (found.owner_id, found.resource_id) == (owner_id, resource_id):
-                return found
-        raise NotFound(_GONE)
+        with self._database.read() as connection:
+            row = found_place(connection, owner_id, resource_id)
+        if row is None:
+            raise NotFound(_GONE)
+        return _found(row)
 
     def scan_again(self, principal: Principal, path: ResourcePath) -> None:
         """Have a file of the principal's scanned at once, whatever is known of it. What was released is infected again till then.
@@ -169,6 +169,11 @@ class Quarantine:
 def path_of_names(path: str) -> ResourcePath:
     """The path of a `Found`."""
     return ResourcePath.of(name for name in path.split("/") if name)
+
+
+def _found(row: Any) -> Found:
+    scan = ScanReport(Verdict(row.verdict), row.signature or "", row.signature_version or "", row.scanned_at)
+    return Found(row.owner, row.path, row.size, scan, row.owner_id, row.revision_id, row.resource_id)
 
 
 def _is(owner_id: int, resource_id: int) -> ColumnElement[bool]:

@@ -70,22 +70,42 @@ def refuse_infected(connection: Connection, target: Resource, *, deep: bool) -> 
             )
 
 
-_PLACES: Final = text(
-    f"WITH RECURSIVE found AS MATERIALIZED (SELECT v.owner_id, v.id FROM revision v WHERE {FOUND}),"
-    " up(owner_id, start, path, above) AS ("
-    " SELECT r.owner_id, r.id, '/' || r.name, r.parent_id FROM found f"
-    " JOIN resource r ON r.owner_id = f.owner_id AND r.revision_id = f.id UNION ALL"
-    " SELECT up.owner_id, up.start, '/' || p.name || up.path, p.parent_id FROM up"
-    " JOIN resource p ON p.owner_id = up.owner_id AND p.id = up.above WHERE p.parent_id IS NOT NULL)"
-    " SELECT up.owner_id, up.start AS resource_id, u.name AS owner, up.path,"
-    " v.verdict, v.signature, v.signature_version, v.scanned_at, v.size"
-    " FROM up JOIN users u ON u.id = up.owner_id"
-    " JOIN resource r ON r.owner_id = up.owner_id AND r.id = up.start"
-    " JOIN revision v ON v.owner_id = r.owner_id AND v.id = r.revision_id"
-    f" WHERE up.above = {ROOT_ID} ORDER BY u.name, up.path"
+# From a file up to the root, or to nothing when it was purged but is not removed yet. Asked for row by row, so that a page asks
+# of its own rows only. CROSS JOIN and the way that the condition is put keep SQLite in the index over the few.
+_PLACES: Final = (
+    "SELECT * FROM (SELECT v.owner_id, v.id AS revision_id, r.id AS resource_id, u.name AS owner,"
+    " v.verdict, v.signature, v.signature_version, v.scanned_at, v.size,"
+    " (WITH RECURSIVE up(path, above) AS (SELECT '/' || r.name, r.parent_id UNION ALL"
+    " SELECT '/' || p.name || up.path, p.parent_id FROM up"
+    " JOIN resource p ON p.owner_id = r.owner_id AND p.id = up.above WHERE p.parent_id IS NOT NULL)"
+    f" SELECT path FROM up WHERE above = {ROOT_ID}) AS path"
+    " FROM revision v CROSS JOIN resource r CROSS JOIN users u"
+    " WHERE r.owner_id = v.owner_id AND r.revision_id = v.id AND u.id = v.owner_id"
+    f" AND {FOUND} AND %s) AS places WHERE path IS NOT NULL %s"
 )
+_ALL: Final = text(_PLACES % ("true", "ORDER BY owner, path"))
+_PAGE: Final = text(
+    _PLACES
+    % (
+        "(v.owner_id, v.id) >= (:owner, :revision) AND ((v.owner_id, v.id) > (:owner, :revision) OR r.id > :resource)",
+        "ORDER BY owner_id, revision_id, +resource_id LIMIT :limit",
+    )
+)
+_ONE: Final = text(_PLACES % ("v.owner_id = :owner AND r.id = :resource", ""))
 
 
 def found_places(connection: Connection) -> list[Any]:
     """Everybody's files, by their paths (not encoded), that are infected or released; those in the trash too. One query."""
-    return list(connection.execute(_PLACES))
+    return list(connection.execute(_ALL))
+
+
+def found_page(connection: Connection, after: tuple[int, int, int], limit: int) -> list[Any]:
+    """Up to `limit` of these, by owner, revision and resource, behind those ids. One query, which looks at these only."""
+    owner_id, revision_id, resource_id = after
+    bound = {"owner": owner_id, "revision": revision_id, "resource": resource_id, "limit": limit}
+    return list(connection.execute(_PAGE, bound))
+
+
+def found_place(connection: Connection, owner_id: int, resource_id: int) -> Any:
+    """One of these, or None. One query."""
+    return connection.execute(_ONE, {"owner": owner_id, "resource": resource_id}).one_or_none()

@@ -239,6 +239,26 @@ def test_infected_files_are_seen_by_name_released_and_deleted_and_never_read(roo
     ]
 
 
+def test_pages_of_infected_files_hold_each_once_whatever_comes_and_goes_meanwhile(root: Rest, ada: Rest) -> None:
+    assert ada.drive is not None
+    for name in ("0", "1", "purged", "2", "3", "4"):
+        ada.drive.put(f"/{name}", name.encode())
+        infect(ada, f"/{name}")
+    for gone in ("/purged", "/.trash/purged", "/3"):
+        assert ada.drive.request("DELETE", gone).status == 204
+    asked, seen = "/admin/infected?limit=2", []
+    while asked:
+        page = root.json("GET", asked)
+        assert len(page["items"]) <= 2
+        seen += [one["path"] for one in page["items"] if one["owner_id"] == id_of(ada)]
+        if seen == ["/0", "/1"]:
+            ada.drive.put("/0", b"good content")
+            ada.drive.request("DELETE", "/.trash/0")
+        asked = f"/admin/infected?limit=2&cursor={page['next']}" if page["next"] else ""
+    assert seen == ["/0", "/1", "/2", "/.trash/3", "/4"]
+    assert root.request("GET", "/admin/infected?cursor=WyJhIiwiYiJd").status == 400
+
+
 def test_what_people_do_with_their_accounts_is_in_the_audit_log(rest: Rest, root: Rest, ada: Rest) -> None:
     invitation = root.json("POST", "/invitations", status=201)["invitation"]
     assert invitation

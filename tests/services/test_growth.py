@@ -5,12 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, event, text, update
 
+from davserver.db.rows import RevisionRow
 from davserver.domain.paths import ResourcePath
 from davserver.domain.principal import Principal
 from davserver.services.lookup import height_of, resolve
-from tests.support.core import INLINE_LIMIT, Core
+from davserver.services.quarantine import Found, Quarantine
+from tests.support.core import INLINE_LIMIT, Core, statements
 from tests.support.core import path as at
 from tests.support.drive import Drive, MovableClock, app_of, new_drive, open_services
 
@@ -95,12 +97,12 @@ def test_a_page_of_the_trash_costs_the_same_whatever_else_is_in_it(tmp_path: Pat
 
 READ = text(
     "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables"
-    " WHERE relname IN ('resource', 'revision', 'property', 'trash_entry', 'lock')"
+    " WHERE relname IN ('resource', 'revision', 'property', 'trash_entry', 'lock', 'users')"
 )
 
 
-def work_of(core: Core, do: Callable[[], object]) -> int:
-    """What a use case that changes takes: tens of SQLite's steps, or rows that PostgreSQL reads."""
+def work_of(core: Core, do: Callable[[], object], *, reading: bool = False) -> int:
+    """What a use case takes in its units, or, `reading`, besides: tens of SQLite's steps, or rows that PostgreSQL reads."""
     work = 0
 
     def count() -> int:
@@ -116,7 +118,7 @@ def work_of(core: Core, do: Callable[[], object]) -> int:
         else:
             work -= int(connection.execute(READ).scalar() or 0)  # of transactions before that are not reported yet
 
-    def commit(connection: Connection) -> None:
+    def end(connection: Connection) -> None:
         nonlocal work
         if core.database.is_sqlite:
             raw: Any = connection.connection.driver_connection
@@ -124,14 +126,15 @@ def work_of(core: Core, do: Callable[[], object]) -> int:
         else:
             work += int(connection.execute(READ).scalar() or 0)
 
-    writer = core.database._writer
-    event.listen(writer, "begin", begin)
-    event.listen(writer, "commit", commit)
+    # A read is never committed: there is nothing to keep.
+    engine, ended = (core.database.engine, "rollback") if reading else (core.database._writer, "commit")
+    event.listen(engine, "begin", begin)
+    event.listen(engine, ended, end)
     try:
         do()
     finally:
-        event.remove(writer, "begin", begin)
-        event.remove(writer, "commit", commit)
+        event.remove(engine, "begin", begin)
+        event.remove(engine, ended, end)
     assert work
     return work
 
@@ -171,3 +174,44 @@ def test_a_change_costs_the_same_whatever_else_there_is(core: Core, alice: Princ
     analyze(core)
     in_company = {name: work_of(core, do) for name, do in use_cases.items()}
     assert {name: (work, in_company[name]) for name, work in alone.items() if in_company[name] > work * 1.5 + 100} == {}
+
+
+def infect(core: Core, owner: Principal) -> None:
+    """Have a virus found in all files of an owner, as scans would."""
+    with core.database.write() as unit:
+        found = update(RevisionRow).where(RevisionRow.owner_id == owner.owner_id)
+        unit.connection.execute(found.values(verdict="infected", signature="Test-Virus"))
+
+
+def test_a_page_of_infected_files_costs_the_same_however_many_there_are(
+    core: Core, alice: Principal, bob: Principal
+) -> None:
+    quarantine = Quarantine(core.database, core.clock)
+    core.mkcol(alice, "/a", "/a/b")
+    core.put(bob, "/one", b"bad content")
+    for number in range(6):
+        core.put(alice, f"/a/b/{number}", bytes([number]))
+    core.mkcol(bob, "/clean")
+    for owner in (alice, bob):
+        infect(core, owner)
+    core.put(bob, "/clean/file", b"good content")
+    analyze(core)
+
+    def page_after(found: Found) -> Callable[[], object]:
+        return lambda: quarantine.page(after=(found.owner_id, found.revision_id, found.resource_id), limit=2)
+
+    second = quarantine.page(limit=2)[-1]
+    with statements(core.database) as seen:
+        assert [found.path for found in quarantine.page(limit=2)] == ["/a/b/0", "/a/b/1"]
+    assert len([one for one in seen if one not in {"BEGIN", str(READ)}]) == 1
+    alone = work_of(core, page_after(second), reading=True)
+    for number in range(6, 200):
+        core.put(alice, f"/a/b/{number}", bytes([number]))
+        core.put(bob, f"/clean/{number}", bytes([number]))
+    infect(core, alice)
+    analyze(core)
+    with statements(core.database) as seen:
+        assert work_of(core, page_after(second), reading=True) <= alone * 1.5 + 20
+    assert len([one for one in seen if one not in {"BEGIN", str(READ)}]) == 1
+    in_the_middle = quarantine.page(limit=150)[-1]
+    assert work_of(core, page_after(in_the_middle), reading=True) <= alone * 1.5 + 20
