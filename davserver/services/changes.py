@@ -298,6 +298,16 @@ def forget_in_trash(change: Change, resource_ids: Collection[int]) -> None:
         touch_trash(change)
 
 
+def taken_from_trash(change: Change, found: Sequence[Resource]) -> None:
+    """Something at the end of this way down from the root leaves the trash: a member, or a part of one, to be counted anew."""
+    if len(found) == 3:
+        forget_in_trash(change, [found[-1].id])
+        return
+    here = (TrashEntryRow.owner_id == change.owner_id) & (TrashEntryRow.resource_id == found[2].id)
+    counted = update(TrashEntryRow).where(here)
+    change.unit.connection.execute(counted.values(files=None, size=None, changes=TrashEntryRow.changes + 1))
+
+
 def free_name_in_trash(change: Change, name: str) -> str:
     """The name, or the name with a number before its extension when something of that name lies in the trash."""
     connection = change.unit.connection

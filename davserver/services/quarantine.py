@@ -17,7 +17,7 @@ from davserver.domain.verdict import ScanReport, Verdict
 from davserver.jobs.outbox import enqueue
 from davserver.services.activity import record
 from davserver.services.attaching import SCAN
-from davserver.services.changes import discard, open_change, sever, touch
+from davserver.services.changes import discard, open_change, sever, taken_from_trash, touch
 from davserver.services.guards import drop_locks_within
 from davserver.services.lookup import resolve
 from davserver.services.scanned import found_page, found_place, found_places
@@ -118,6 +118,7 @@ class Quarantine:
                 raise NotFound(_GONE)
             if chain.is_in_trash:
                 drop_locks_within(unit.connection, owner_id, path)
+                taken_from_trash(change, chain.found)
                 sever(change, [target.id])
             else:
                 discard(change, path, target, self._retention)

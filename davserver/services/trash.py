@@ -3,16 +3,18 @@
 WebDAV reaches it as the collection ``/.trash`` (see `davserver.services.tree`); this is what other doors need besides.
 """
 
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select, text, update
+from sqlalchemy import Connection, Row, bindparam, select, text, update
 
 from davserver.db.rows import TRASH_ID, ResourceRow, TrashEntryRow
 from davserver.db.units import Database
 from davserver.domain.activity import Action
 from davserver.domain.clock import Clock, Micros
 from davserver.domain.conditions import NO_CONDITIONS
-from davserver.domain.errors import Conflict, Forbidden, NotFound
+from davserver.domain.errors import Conflict, Forbidden, NotFound, StoreFull, Unavailable
 from davserver.domain.paths import DEFAULT_MAX_DEPTH, ResourcePath, key_of
 from davserver.domain.principal import Principal
 from davserver.domain.resource import Resource
@@ -33,6 +35,8 @@ from davserver.services.guards import Touch, check_change
 from davserver.services.lookup import COLUMNS, REVISION_JOIN, Chain, resolve, resource_of
 from davserver.services.trashed import discarded_of
 from davserver.services.tree import TRASH_NAME, Tree, TreeSettings, refuse_too_deep
+
+log = logging.getLogger(__name__)
 
 _ALL: Final = 1 << 62
 TRASH: Final = ResourcePath((TRASH_NAME,))
@@ -57,16 +61,32 @@ class Trash:
     ) -> tuple[TrashEntry, ...]:
         """Up to `limit` members of the trash, the latest first, behind the one discarded at that time and of that id.
 
-        One query, which looks at these entries and at what is below them, whatever else is in the trash.
+        One query, which looks at these entries, whatever else is in the trash. What lies below a collection is counted by the
+        first that sees it, and written down until a part of it is taken out.
         """
         principal.check_reach(TRASH)
         at, resource_id = (_ALL, 0) if after is None else after
         bound = {"owner": principal.owner_id, "at": at, "id": resource_id, "limit": limit}
         with self._database.read() as connection:
-            rows = connection.execute(_ENTRIES, bound)
-            return tuple(
-                TrashEntry(resource_of(row), discarded_of(row), row.files, int(row.total_size)) for row in rows
-            )
+            rows = connection.execute(_ENTRIES, bound).all()
+        found = tuple(TrashEntry(resource_of(row), discarded_of(row), row.files, int(row.total_size)) for row in rows)
+        counted = [
+            {"b_id": entry.resource.id, "b_changes": row.changes, "files": entry.files, "size": entry.size}
+            for entry, row in zip(found, rows, strict=True)
+            if row.is_new and entry.resource.is_collection
+        ]
+        if counted:
+            self._write_down(principal.owner_id, counted)
+        return found
+
+    def _write_down(self, owner_id: int, counted: Sequence[Mapping[str, int]]) -> None:
+        here = (TrashEntryRow.owner_id == owner_id) & (TrashEntryRow.resource_id == bindparam("b_id"))
+        unchanged = TrashEntryRow.changes == bindparam("b_changes")
+        try:
+            with self._database.write() as unit:
+                unit.connection.execute(update(TrashEntryRow).where(here, unchanged), counted)
+        except (Unavailable, StoreFull):
+            log.info("what is in the trash was counted, and could not be written down: the next one counts again")
 
     def restore(
         self,
@@ -195,16 +215,18 @@ def _make_parents(change: Change, goal: Chain) -> Resource:
 
 
 _ENTRIES: Final = text(
-    "WITH RECURSIVE page AS (SELECT t.resource_id, t.origin, t.replaced_id, t.discarded_at, t.purge_at FROM trash_entry t"
+    "WITH RECURSIVE page AS (SELECT t.resource_id, t.origin, t.replaced_id, t.discarded_at, t.purge_at,"
+    " t.files, t.size, t.changes FROM trash_entry t"
     " WHERE t.owner_id = :owner AND (t.discarded_at, t.resource_id) < (:at, :id)"
     " ORDER BY t.discarded_at DESC, t.resource_id DESC LIMIT :limit),"
-    " sub(top, id) AS (SELECT resource_id, resource_id FROM page UNION ALL"
+    " sub(top, id) AS (SELECT resource_id, resource_id FROM page WHERE files IS NULL UNION ALL"
     " SELECT sub.top, m.id FROM sub JOIN resource m ON m.owner_id = :owner AND m.parent_id = sub.id),"
     " sums AS (SELECT sub.top, count(x.revision_id) AS files, coalesce(sum(y.size), 0) AS total_size FROM sub"
     " JOIN resource x ON x.owner_id = :owner AND x.id = sub.id"
     " LEFT JOIN revision y ON y.owner_id = x.owner_id AND y.id = x.revision_id GROUP BY sub.top)"
-    f" SELECT {COLUMNS}, t.origin, t.replaced_id, t.discarded_at, t.purge_at, s.files, s.total_size"
+    f" SELECT {COLUMNS}, t.origin, t.replaced_id, t.discarded_at, t.purge_at, t.resource_id, t.changes,"
+    " t.files IS NULL AS is_new, coalesce(t.files, s.files) AS files, coalesce(t.size, s.total_size) AS total_size"
     " FROM page t JOIN resource r ON r.owner_id = :owner AND r.id = t.resource_id"
-    f" JOIN sums s ON s.top = r.id {REVISION_JOIN}"
+    f" LEFT JOIN sums s ON s.top = r.id {REVISION_JOIN}"
     " ORDER BY t.discarded_at DESC, t.resource_id DESC"
 )

@@ -34,12 +34,12 @@ from davserver.services.activity import record
 from davserver.services.changes import (
     Change,
     discard,
-    forget_in_trash,
     insert_resource,
     open_change,
     set_place,
     sever,
     sever_trash,
+    taken_from_trash,
     touch,
 )
 from davserver.services.copying import copy_subtree
@@ -199,6 +199,7 @@ class Tree:
                 record(unit, principal, Action.TRASH_EMPTIED, change.now)
                 return
             if chain.is_in_trash:
+                taken_from_trash(change, chain.found)
                 sever(change, [target.id])
             else:
                 discard(change, path, target, self._settings.trash_retention)
@@ -268,7 +269,7 @@ class Tree:
             drop_locks_within(unit.connection, principal.owner_id, source)
             set_place(change, target.id, parent.id, destination.name)
             if origin.is_in_trash:
-                forget_in_trash(change, [target.id])
+                taken_from_trash(change, origin.found)
             for collection in {origin.found[-2].id: origin.found[-2], parent.id: parent}.values():
                 touch(change, collection)
             action = Action.RESTORED if origin.is_in_trash else Action.MOVED

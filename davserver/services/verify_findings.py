@@ -49,6 +49,8 @@ class Kind(StrEnum):
     """It locks nothing, another resource than its path says, or conflicts with another lock."""
     TRASH_UNKNOWN = "trash without entry"
     """A member of the trash of which nothing is known: it would never be purged."""
+    TRASH_MISCOUNTED = "trash counted wrong"
+    """What was written down of the files in a discarded collection is not what lies there."""
     ENTRY_LOST = "trash entry of nothing"
     """An entry whose resource is not in the trash: it could be purged by mistake."""
     UPLOAD_IMPOSSIBLE = "upload impossible"

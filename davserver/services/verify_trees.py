@@ -62,6 +62,18 @@ _ENTRY_OF_NOTHING: Final = text(
     "SELECT t.resource_id, 'it has an entry and is not in the trash' FROM trash_entry t WHERE t.owner_id = :owner AND NOT EXISTS"
     " (SELECT 1 FROM resource r WHERE r.owner_id = t.owner_id AND r.id = t.resource_id AND r.parent_id = :trash) LIMIT :most"
 )
+# UNION, not UNION ALL: damaged trees may have cycles.
+_MISCOUNTED: Final = text(
+    "WITH RECURSIVE sub(top, id) AS (SELECT t.resource_id, t.resource_id FROM trash_entry t"
+    " WHERE t.owner_id = :owner AND t.files IS NOT NULL UNION"
+    " SELECT sub.top, m.id FROM sub JOIN resource m ON m.owner_id = :owner AND m.parent_id = sub.id),"
+    " sums AS (SELECT sub.top, count(x.revision_id) AS files, coalesce(sum(y.size), 0) AS size FROM sub"
+    " JOIN resource x ON x.owner_id = :owner AND x.id = sub.id"
+    " LEFT JOIN revision y ON y.owner_id = x.owner_id AND y.id = x.revision_id GROUP BY sub.top)"
+    " SELECT s.top, 'counted ' || t.files || ' files, there are ' || s.files FROM sums s"
+    " JOIN trash_entry t ON t.owner_id = :owner AND t.resource_id = s.top"
+    " WHERE t.files <> s.files OR t.size <> s.size LIMIT :most"
+)
 _BAD_UPLOAD: Final = text(
     "SELECT u.blob_id, 'it reserves less than nothing, or its bytes are attached' FROM upload u WHERE u.owner_id = :owner"
     " AND (u.reserved_bytes < 0 OR EXISTS (SELECT 1 FROM blob b WHERE b.id = u.blob_id)) LIMIT :most"
@@ -111,6 +123,7 @@ class TreeCheck:
             bound = {"owner": owner_id, "trash": TRASH_ID, "most": MOST_SHOWN}
             unknown = [tuple(row) for row in connection.execute(_WITHOUT_ENTRY, bound)]
             lost = [tuple(row) for row in connection.execute(_ENTRY_OF_NOTHING, bound)]
+            wrong = [tuple(row) for row in connection.execute(_MISCOUNTED, {"owner": owner_id, "most": MOST_SHOWN})]
         if usage[0] != usage[1]:
             repaired = self._repair and self._settle(owner_id)
             self._book.add(
@@ -125,6 +138,9 @@ class TreeCheck:
         for resource_id, detail in lost:
             repaired = self._repair and self._unnote(owner_id, resource_id)
             self._book.add(Kind.ENTRY_LOST, f"{whose}, resource {resource_id}", detail, repaired=repaired)
+        for resource_id, detail in wrong:
+            repaired = self._repair and self._uncount(owner_id, resource_id)
+            self._book.add(Kind.TRASH_MISCOUNTED, f"{whose}, resource {resource_id}", detail, repaired=repaired)
 
     def dead_uploads(self) -> None:
         """Tell of uploads that nobody goes on with; a repair lets go of them."""
@@ -225,6 +241,14 @@ class TreeCheck:
             open_change(unit, owner_id, self._clock())
             here = (TrashEntryRow.owner_id == owner_id) & (TrashEntryRow.resource_id == resource_id)
             unit.connection.execute(delete(TrashEntryRow).where(here, TrashEntryRow.resource_id.not_in(in_trash)))
+        return True
+
+    def _uncount(self, owner_id: int, resource_id: int) -> bool:
+        """Have what lies in a member of the trash counted again by the next that asks."""
+        with self._database.write() as unit:
+            here = (TrashEntryRow.owner_id == owner_id) & (TrashEntryRow.resource_id == resource_id)
+            forgotten = {"files": None, "size": None, "changes": TrashEntryRow.changes + 1}
+            unit.connection.execute(update(TrashEntryRow).where(here).values(forgotten))
         return True
 
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, event, func, select, update
+from sqlalchemy.exc import OperationalError
 
 from davserver.db.rows import TRASH_ID, BlobRow, JobRow, PropertyRow, ResourceRow, RevisionRow, TrashEntryRow, TreeRow
 from davserver.db.units import Database
@@ -17,6 +18,8 @@ from davserver.domain.principal import Principal
 from davserver.domain.property import PropertyName, PropertyUpdate
 from davserver.services.listing import Depth, Wanted
 from davserver.services.locks import LockRequest
+from davserver.services.quarantine import Quarantine
+from davserver.services.trash import Trash
 from davserver.stores.base import blob_key
 from davserver.stores.memory import MemoryStore
 from tests.support.core import Core, make_core, path, statements
@@ -77,6 +80,92 @@ def test_entries_cost_one_query(core: Core, alice: Principal, helpers: Helpers) 
     with statements(core.database) as seen:
         assert len(helpers.trash.entries(alice)) == 5
     assert len([s for s in seen if not s.startswith("BEGIN")]) == 1
+
+
+def figures(trash: Trash, who: Principal) -> list[tuple[str, int, int]]:
+    return [(entry.resource.name, entry.files, entry.size) for entry in trash.entries(who)]
+
+
+def test_what_a_folder_in_the_trash_holds_is_told_anew_when_a_part_of_it_goes(
+    core: Core, alice: Principal, helpers: Helpers
+) -> None:
+    core.mkcol(alice, "/d", "/d/e", "/d/e/f")
+    for number, name in enumerate(("/d/a", "/d/e/b", "/d/e/f/c", "/d/e/f/x"), 1):
+        core.put(alice, name, bytes(number))
+    core.tree.discard(alice, path("/d"))
+    trash = helpers.trash
+    assert figures(trash, alice) == [("d", 4, 10)]
+    core.tree.discard(alice, path("/.trash/d/e/b"))
+    assert figures(trash, alice) == [("d", 3, 8)]
+    core.tree.copy(alice, path("/.trash/d/e"), path("/copied"), overwrite=False, deep=True)
+    assert figures(trash, alice) == [("d", 3, 8)]
+    core.tree.move(alice, path("/.trash/d/e/f/c"), path("/c"), overwrite=False)
+    assert figures(trash, alice) == [("d", 2, 5)]
+    core.runner().look()
+    core.tree.move(alice, path("/.trash/d/e/f"), path("/f"), overwrite=False)
+    assert figures(trash, alice) == [("d", 1, 1)]
+    trash.restore(alice, "d")
+    core.put(alice, "/d/new", bytes(100))
+    core.tree.discard(alice, path("/d"))
+    assert figures(trash, alice) == [("d", 2, 101)]
+    assert core.verify().is_clean
+
+
+def test_an_infected_file_that_an_administrator_deletes_in_the_trash_is_counted_no_more(
+    core: Core, alice: Principal, helpers: Helpers
+) -> None:
+    core.mkcol(alice, "/d")
+    for name in ("/d/good", "/d/bad"):
+        core.put(alice, name, name.encode())
+    found = core.tree.find(alice, path("/d/bad"))
+    core.tree.discard(alice, path("/d"))
+    assert figures(helpers.trash, alice) == [("d", 2, 13)]
+    with core.database.write() as unit:
+        here = RevisionRow.id == (found.revision.id if found.revision else 0)
+        unit.connection.execute(update(RevisionRow).where(here).values(verdict="infected", signature="Test-Virus"))
+    root = replace(core.add_user("root"), is_admin=True)
+    Quarantine(core.database, core.clock).delete_of(root, alice.owner_id, found.id)
+    assert figures(helpers.trash, alice) == [("d", 1, 7)]
+    assert core.verify().is_clean
+
+
+def test_what_was_counted_before_a_part_went_is_not_kept(core: Core, alice: Principal, helpers: Helpers) -> None:
+    core.mkcol(alice, "/d")
+    for name in ("/d/a", "/d/b"):
+        core.put(alice, name, b"x")
+    core.tree.discard(alice, path("/d"))
+    parts = ["/.trash/d/a"]
+
+    def take_a_part(_: Connection) -> None:
+        if parts:
+            core.tree.discard(alice, path(parts.pop()))
+
+    event.listen(core.database.engine, "rollback", take_a_part)  # the count is read, and not written down yet
+    assert figures(helpers.trash, alice) == [("d", 2, 2)]
+    event.remove(core.database.engine, "rollback", take_a_part)
+    assert core.scalar(select(TrashEntryRow.files)) is None
+    assert figures(helpers.trash, alice) == [("d", 1, 1)]
+    assert core.scalar(select(TrashEntryRow.files)) == 1
+
+
+@pytest.mark.parametrize("message", ["database or disk is full", "attempt to write a readonly database"])
+def test_the_trash_is_shown_although_nothing_can_be_written(
+    core: Core, alice: Principal, helpers: Helpers, message: str
+) -> None:
+    core.mkcol(alice, "/d")
+    core.put(alice, "/d/a", b"x")
+    core.tree.discard(alice, path("/d"))
+
+    def fail(_: Connection) -> None:
+        raise OperationalError("BEGIN", {}, Exception(message))
+
+    writer = core.database._writer
+    event.listen(writer, "begin", fail)
+    try:
+        assert figures(helpers.trash, alice) == [("d", 1, 1)]
+    finally:
+        event.remove(writer, "begin", fail)
+    assert core.scalar(select(TrashEntryRow.files)) is None
 
 
 def test_pages_of_the_trash_miss_nothing_and_show_nothing_twice_while_entries_come_and_go(

@@ -20,6 +20,8 @@ from davserver.domain.principal import Principal
 from davserver.domain.property import PropertyName, PropertyUpdate
 from davserver.services.changes import REMOVE_BLOBS
 from davserver.services.locks import LockRequest
+from davserver.services.trash import Trash
+from davserver.services.tree import TreeSettings
 from davserver.services.verify import Kind, Report, Stage, Verify
 from davserver.stores.base import blob_key
 from davserver.stores.folder import FolderStore
@@ -159,6 +161,9 @@ DAMAGES: dict[str, tuple[Callable[[Core], object], Kind]] = {
         execute(f"UPDATE trash_entry SET resource_id = {FILE} WHERE owner_id = 1 AND replaced_id IS NULL AND name = 'e'"),
         Kind.ENTRY_LOST,
     ),
+    "a folder in the trash with too many files": (
+        execute("UPDATE trash_entry SET files = 7, size = 1 WHERE owner_id = 1"), Kind.TRASH_MISCOUNTED,
+    ),
     "an upload of what is attached": (
         execute(
             "INSERT INTO upload (blob_id, owner_id, reserved_bytes, started_at, expires_at)"
@@ -248,6 +253,16 @@ def test_a_repair_forgets_an_entry_that_would_purge_what_is_in_use(lived_in: Cor
     assert Kind.ENTRY_LOST in kinds(lived_in.verify(repair=True))
     assert lived_in.verify().is_clean
     assert lived_in.get(alice, "/d/small") == b"small"
+
+
+def test_a_repair_has_the_trash_counted_again(lived_in: Core, alice: Principal) -> None:
+    trash = Trash(lived_in.database, lived_in.clock, lived_in.tree, TreeSettings())
+    before = trash.entries(alice)
+    DAMAGES["a folder in the trash with too many files"][0](lived_in)
+    assert {entry.files for entry in trash.entries(alice)} == {7}
+    assert kinds(lived_in.verify(repair=True)) == {Kind.TRASH_MISCOUNTED}
+    assert lived_in.verify().is_clean
+    assert trash.entries(alice) == before
 
 
 def test_a_repair_leaves_young_bytes_alone(lived_in: Core) -> None:

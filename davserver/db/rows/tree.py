@@ -227,6 +227,11 @@ class TrashEntryRow(Base):
     """The resource whose older content this is; None when it was not replaced by a PUT."""
     discarded_at: Mapped[int] = mapped_column(BigInt)
     purge_at: Mapped[int] = mapped_column(BigInt)
+    files: Mapped[int | None] = mapped_column(BigInt)
+    """How many files a collection holds, and `size` how many bytes; None until somebody asks, and of a file."""
+    size: Mapped[int | None] = mapped_column(BigInt)
+    changes: Mapped[int] = mapped_column(BigInt, default=0, server_default="0")
+    """How often something was taken out of it: what was counted before that is not written."""
 
 
 class UploadRow(Base):
