@@ -234,7 +234,7 @@ class Config:
     )
     max_depth: int = _setting(kinds.integer(1, 1000), 100, "Levels of a path.")
     inline_limit: int = _setting(
-        kinds.size("0", "1M"), 16 * 1024, "Files up to this size lie in the database (sealed), not in the store."
+        kinds.size("0", "1M"), 64 * 1024, "Files up to this size lie in the database (sealed), not in the store."
     )
     segment_size: int = _setting(
         kinds.size("4K", "16M"),

@@ -81,7 +81,7 @@ class Body(Protocol):
 class ContentSettings:
     """What an operator may set about content."""
 
-    inline_limit: int = 16 * 1024
+    inline_limit: int = 64 * 1024
     """Content up to so many bytes is kept, sealed all the same, in its row rather than in the store."""
     segment_size: int = DEFAULT_SEGMENT_SIZE
     upload_ttl: Micros = 24 * HOUR

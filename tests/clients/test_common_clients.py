@@ -44,7 +44,7 @@ def make_tree(folder: Path) -> None:
         place.mkdir(parents=True)
     for number in range(FILES):
         name = chance.choice(["notes {}.txt", "été {}.md", "100% {}.csv", "a+b#{}.dat", "写真 {}.jpg"]).format(number)
-        size = chance.choice([0, 1, 700, 4_096, 16_384, 16_385, 40_000])
+        size = chance.choice([0, 1, 700, 4_096, 16_384, 65_536, 65_537])
         body = (MARKER + chance.randbytes(16)) * (size // 64 + 1)
         (folders[number % len(folders)] / name).write_bytes(body[:size])
     for number in range(3):

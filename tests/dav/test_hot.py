@@ -66,7 +66,7 @@ def change(drive: Drive, dice: random.Random) -> None:
     patch = (
         f'<propertyupdate xmlns="DAV:"><set><prop><x xmlns="urn:x">{dice.random()}</x></prop></set></propertyupdate>'
     )
-    body = {"PUT": dice.choice(["", "some", "x" * 4096, "y" * 20_000]), "PROPPATCH": patch}.get(method, "")
+    body = {"PUT": dice.choice(["", "some", "x" * 4096, "y" * 70_000]), "PROPPATCH": patch}.get(method, "")
     if method == "LOCK":
         if not path.startswith("/.trash") and drive.request("PROPFIND", path, "", {"Depth": "0"}).status == 207:
             token = drive.lock(path, depth="0")

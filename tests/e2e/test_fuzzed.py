@@ -273,7 +273,7 @@ deep = st.integers(1, 300).map(
     lambda n: b'<D:propfind xmlns:D="DAV:">' + b"<D:a>" * n + b"</D:a>" * n + b"</D:propfind>"
 )
 broken = st.tuples(xml(), st.integers(0, 400)).map(lambda pair: pair[0][: pair[1]])
-body = st.just(b"") | xml() | broken | st.just(LOCK) | deep | st.binary(max_size=200) | st.just(b"x" * 40_000)
+body = st.just(b"") | xml() | broken | st.just(LOCK) | deep | st.binary(max_size=200) | st.just(b"x" * 90_000)
 PROPFIND = b"".join(
     [b'<D:propfind xmlns:D="DAV:" xmlns:T="urn:test"><D:prop><D:getetag/><D:lockdiscovery/><T:colour/>',
      b"<D:quota-available-bytes/></D:prop></D:propfind>"]
@@ -282,7 +282,7 @@ PROPPATCH = (
     b'<D:propertyupdate xmlns:D="DAV:" xmlns:T="urn:test"><D:set><D:prop><T:colour>red</T:colour></D:prop></D:set>'
     b"</D:propertyupdate>"
 )
-USUAL = {"PROPFIND": [b"", PROPFIND], "PROPPATCH": [PROPPATCH], "LOCK": [LOCK], "PUT": [b"", b"hello", b"x" * 40_000]}
+USUAL = {"PROPFIND": [b"", PROPFIND], "PROPPATCH": [PROPPATCH], "LOCK": [LOCK], "PUT": [b"", b"hello", b"x" * 90_000]}
 """The bodies that make sense."""
 KNOWN = ["GET", "HEAD", "PUT", "DELETE", "MKCOL", "COPY", "MOVE", "PROPFIND", "PROPPATCH", "LOCK", "UNLOCK", "OPTIONS"]
 UNKNOWN = ["POST", "PATCH", "REPORT", "SEARCH", "ACL", "BIND", "TRACE", "M" * 30]
@@ -362,7 +362,7 @@ def send_many(count: int, send: Callable[[Asked], None]) -> None:
 
 def furnish(address: tuple[str, int], credentials: str) -> None:
     """Make what the usual paths name, if it is not there."""
-    for place, content in (("a/", b""), ("a/b", b"hello"), ("c.txt", b"x" * 50_000)):
+    for place, content in (("a/", b""), ("a/b", b"hello"), ("c.txt", b"x" * 90_000)):
         exchange(address, Asked("PUT" if content else "MKCOL", f"/dav/{place}", (), content).wire(credentials))
 
 

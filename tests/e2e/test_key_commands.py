@@ -43,7 +43,7 @@ def test_a_key_is_rotated_under_a_running_server_and_the_old_one_retired(embedde
         old = embedded.run("keys", "list").stdout.splitlines()[1].split()[0]
         assert "seals what is new" in embedded.run("keys", "retire", old, check=False).stderr
         embedded.run("keys", "rotate")
-        client.put("new", content=b"n" * 50_000).raise_for_status()
+        client.put("new", content=b"n" * 90_000).raise_for_status()
         lines = [line.split() for line in settled(embedded).splitlines()[1:]]
         assert [line[1:3] for line in lines] == [["current", "7"], ["known", "0"]], lines
         refused = embedded.run("keys", "retire", old, check=False)
@@ -67,7 +67,7 @@ def test_a_key_is_rotated_under_a_running_server_and_the_old_one_retired(embedde
     embedded.run("keys", "add", "--import", str(keys.with_name("lost")))
     started = embedded.start()
     with httpx.Client(base_url=started.url, auth=user.auth) as client:
-        assert client.get("new").content == b"n" * 50_000
+        assert client.get("new").content == b"n" * 90_000
 
 
 def test_with_keys_in_the_environment_the_commands_say_what_to_set(deployment: Deployment) -> None:

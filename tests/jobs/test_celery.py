@@ -41,7 +41,7 @@ class Place:
 
     def discard_for_good(self, name: str) -> None:
         """Leave work to do: a file in the store whose rows and bytes are to go."""
-        self.services.content.put(self.alice, path(f"/{name}"), BytesBody(b"x" * 50_000, 50_000), PutDetails())
+        self.services.content.put(self.alice, path(f"/{name}"), BytesBody(b"x" * 90_000, 90_000), PutDetails())
         self.services.tree.discard(self.alice, path(f"/{name}"))
         self.services.tree.discard(self.alice, path("/.trash"))
 

@@ -19,8 +19,8 @@ from urllib.parse import quote, unquote, urlsplit
 from tests.support.davserver import Deployment, ServerProcess, User
 
 ANSWER_SECONDS = 60.0
-SIZES = ((0, 40), (1, 60), (16 * 1024, 50), (17 * 1024, 20), (200_000, 20), (3_000_000, 2))
-"""Upper bounds of file sizes, and how often each is drawn: kept in a row up to 16 KiB, in the store above."""
+SIZES = ((0, 40), (1, 60), (64 * 1024, 50), (65 * 1024, 20), (200_000, 20), (3_000_000, 2))
+"""Upper bounds of file sizes, and how often each is drawn: kept in a row up to 64 KiB, in the store above."""
 MANY = 25
 """Files in a client's folder, from which on it rather removes some."""
 PROPFIND = b'<propfind xmlns="DAV:"><prop><resourcetype/><getetag/><getcontentlength/><mark xmlns="urn:crash"/></prop></propfind>'
