@@ -58,6 +58,7 @@ _HOME: Final = """\
 <p>This is a WebDAV drive. Its address, to connect a computer, a phone or a program to, is</p>
 <p><code>{address}</code></p>
 <p>or <a href="{base}/">look at your files here</a>.</p>
+<p>Programs have <a href="{docs}">an API</a>.</p>
 </html>
 """
 
@@ -163,7 +164,10 @@ class App:
                 return self._dav
         if self._links is not None and path.startswith(LINKS + "/"):
             return self._links
-        return self._pages.get(path, _not_found)
+        page = self._pages.get(path)
+        if page is None and path.rstrip("/") in self._pages:
+            return _without_slash
+        return page or partial(_not_found, self._shares[0])
 
 
 def make_app(services: Services, meters: Meters | None = None) -> App | TracedApp:
@@ -278,7 +282,10 @@ def _home(share: str, environ: Environ, start_response: StartResponse) -> Iterab
     host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
     address = escape(f"{environ['wsgi.url_scheme']}://{host}{share}/")
     return _page(
-        start_response, "200 OK", "text/html; charset=utf-8", _HOME.format(address=address, base=escape(share))
+        start_response,
+        "200 OK",
+        "text/html; charset=utf-8",
+        _HOME.format(address=address, base=escape(share), docs=f"{REST_BASE}/docs"),
     )
 
 
@@ -287,8 +294,15 @@ def _health(_: Environ, start_response: StartResponse) -> Iterable[bytes]:
     return _text(start_response, "200 OK", "ok", [("Cache-Control", "no-store")])
 
 
-def _not_found(_: Environ, start_response: StartResponse) -> Iterable[bytes]:
-    return _text(start_response, "404 Not Found", "There is nothing here.")
+def _without_slash(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    query = environ.get("QUERY_STRING", "")
+    there = raw_path(environ).rstrip("/") + (f"?{query}" if query else "")
+    return _text(start_response, "308 Permanent Redirect", "It is there without the slash.", [("Location", there)])
+
+
+def _not_found(share: str, _: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    message = f"There is nothing here. The drive is at {share}/, what there is for programs at {REST_BASE}/docs."
+    return _text(start_response, "404 Not Found", message)
 
 
 def _text(start_response: StartResponse, status: str, text: str, headers: Headers | None = None) -> Iterable[bytes]:

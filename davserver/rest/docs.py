@@ -4,6 +4,7 @@ Swagger's files come out of the package flask-openapi3-swagger: nothing is fetch
 page, so that the Content-Security-Policy can forbid both.
 """
 
+from functools import partial
 from importlib.metadata import version as version_of
 from importlib.resources import files
 from typing import Final
@@ -31,6 +32,8 @@ _PAGE: Final = f"""\
 <script src="{BASE}/docs/start.js"></script>
 </html>
 """
+_TYPED: Final = (BASE, f"{BASE}/", f"{BASE}/v1", f"{BASE}/v1/")
+"""Nothing is there, but a person looks there for what is."""
 _START: Final = f"""\
 SwaggerUIBundle({{
   url: "{BASE}/openapi.json",
@@ -53,17 +56,23 @@ def version() -> str:
 
 def register(app: OpenAPI) -> dict[str, Access]:
     """Add the routes, all of them for anybody; returned by endpoint."""
-    app.add_url_rule(BASE, "docs_home", _home)
-    app.add_url_rule(f"{BASE}/", "docs_home_slash", _home)
+    for number, typed in enumerate(_TYPED):
+        app.add_url_rule(typed, f"docs_home_{number}", _home)
     app.add_url_rule(f"{BASE}/docs", "docs_page", _page)
     app.add_url_rule(f"{BASE}/docs/<name>", "docs_file", _file)
     app.add_url_rule(f"{BASE}/openapi.json", "docs_openapi", lambda: app.api_doc)
-    names = ("docs_home", "docs_home_slash", "docs_page", "docs_file", "docs_openapi")
-    return dict.fromkeys(names, Access.PUBLIC)
+    for name in ("docs", "openapi.json"):
+        app.add_url_rule(f"{BASE}/{name}/", f"{name}_slash", partial(_moved, f"{BASE}/{name}", 308))
+    names = ("docs_page", "docs_file", "docs_openapi", "docs_slash", "openapi.json_slash")
+    return dict.fromkeys((*names, *(f"docs_home_{number}" for number in range(len(_TYPED)))), Access.PUBLIC)
 
 
 def _home() -> Response:
-    found = redirect(f"{BASE}/docs")
+    return _moved(f"{BASE}/docs", 302)
+
+
+def _moved(to: str, status: int) -> Response:
+    found = redirect(to, status)
     assert isinstance(found, Response)  # noqa: S101 - Flask's own class
     return found
 

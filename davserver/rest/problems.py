@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from davserver.domain import errors
 from davserver.domain.errors import DavserverError, InvalidInput, MethodNotAllowed, Unauthenticated
 from davserver.domain.logged import request_fields
+from davserver.rest.door import BASE
 from davserver.rest.models import FieldProblem, Problem
 
 log = logging.getLogger(__name__)
@@ -20,6 +21,7 @@ REQUEST_ID: Final = "davserver.request_id"
 CONTENT_TYPE: Final = "application/problem+json"
 MAX_FIELDS: Final = 20
 
+_NO_ROUTE: Final = f"The API has nothing here: {BASE}/docs shows what it has."
 _OF_WERKZEUG: Final[dict[int, type[DavserverError]]] = {
     400: errors.BadRequest,
     404: errors.NotFound,
@@ -77,7 +79,7 @@ def _answer_http(error: HTTPException) -> Response:
     known = _OF_WERKZEUG.get(error.code)
     if known is None:
         return _render(error.code, "bad_request" if error.code < 500 else "error", error.description or "")
-    response = answer(known())
+    response = answer(known(_NO_ROUTE) if known is errors.NotFound else known())
     if known is MethodNotAllowed:
         response.headers["Allow"] = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
     return response

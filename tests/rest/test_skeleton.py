@@ -81,6 +81,21 @@ def test_the_documentation_comes_from_here_alone(rest: Rest) -> None:
     assert not re.search(r"<script>|\son\w+=", page.text)
 
 
+@pytest.mark.parametrize("typed", ["/api", "/api/", "/api/v1", "/api/v1/", "/api/docs/"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_whoever_types_an_address_nearby_comes_to_the_documentation(rest: Rest, typed: str, method: str) -> None:
+    found = rest.request(method, typed)
+    assert found.status == (308 if typed == "/api/docs/" else 302)
+    assert found.headers["location"] == "/api/docs"
+
+
+def test_a_route_that_there_is_not_tells_where_all_are_shown(rest: Rest, ada: Rest) -> None:
+    assert rest.request("GET", "/api/openapi.json/").headers["location"] == "/api/openapi.json"
+    for path in ("/files/", "/nonsense", "/api/docs.html"):
+        assert "/api/docs shows" in rest.json("GET", path, status=404)["detail"]
+    assert ada.json("GET", "/files?path=/none", status=404)["detail"] == "There is nothing here."
+
+
 def operations(rest: Rest) -> dict[str, Any]:
     document = rest.json("GET", "/api/openapi.json")
     return {

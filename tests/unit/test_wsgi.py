@@ -81,6 +81,13 @@ def test_a_browser_elsewhere_gets_a_404_and_no_question_for_a_password(app: App,
     answer = Answer(app, "GET", path)
     assert answer.status == "404 Not Found"
     assert "WWW-Authenticate" not in answer.headers
+    assert b"at /dav/, what there is for programs at /api/docs." in answer.body
+
+
+def test_a_page_is_found_with_a_slash_behind_it_too(app: App) -> None:
+    answer = Answer(app, "GET", "/healthz/", QUERY_STRING="a=b")
+    assert answer.status == "308 Permanent Redirect"
+    assert answer.headers["Location"] == "/healthz?a=b"
 
 
 def test_the_front_page_tells_the_address_and_trusts_no_header(app: App) -> None:
@@ -149,7 +156,7 @@ def test_a_streamed_answer_is_logged_when_it_ended(app: App, log: pytest.LogCapt
 
 def test_a_refused_request_is_logged_without_a_user(app: App, log: pytest.LogCaptureFixture) -> None:
     Answer(app, "GET", "/nowhere")
-    assert log.records[0].getMessage() == "GET /nowhere 404 1000.0 ms 23 bytes -"
+    assert log.records[0].getMessage() == "GET /nowhere 404 1000.0 ms 87 bytes -"
 
 
 def test_closing_closes_the_services(app: App) -> None:
