@@ -6,8 +6,10 @@ printed.
 """
 
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path as FilePath
 from typing import Any, ClassVar
 
@@ -41,6 +43,7 @@ from davserver.services.tree import TreeSettings
 from davserver.services.upkeep import PURGE_EXPIRED
 from davserver.stores.folder import FolderStore
 from tests.support.core import BytesBody, Core, make_core
+from tests.support.databases import Databases, SqliteDatabases
 from tests.support.model import TRASH, DriveModel, Path, Refusals
 
 Record = Callable[[str, object], None]
@@ -50,6 +53,8 @@ KEEP = 2
 QUOTA = 30_000
 NAMES = ("a", "b", "x.txt", "caf\u00e9", "cafe\u0301")
 CLIENTS = 2
+DAYS_A_DATABASE = 20
+"""At the end of each day the whole database is verified, and so should not hold too many before it."""
 
 names = st.sampled_from(NAMES)
 aims = st.tuples(st.integers(0, 9), st.integers(0, 30), st.lists(names, min_size=0, max_size=3).map(tuple), names)
@@ -67,13 +72,17 @@ picks = st.integers(0, 30)
 class DriveMachine(RuleBasedStateMachine):
     """The real drive and the model, side by side."""
 
-    core: Core
+    core: ClassVar[Core]
+    fresh: ClassVar[Callable[[], Core]]
+    """Makes one on an empty database; the one before is of no more use."""
     made = 0
     steps: ClassVar[Counter[bool]]
     """How many were done (True), and how many rightly refused."""
 
     def __init__(self) -> None:
         super().__init__()
+        if self.made % DAYS_A_DATABASE == 0:
+            type(self).core = type(self).fresh()
         type(self).made += 1
         core = self.core
         self.trash = Trash(core.database, core.clock, core.tree, TreeSettings())
@@ -335,11 +344,11 @@ class DriveMachine(RuleBasedStateMachine):
         assert report.is_clean, report.findings
 
 
-def run_machine(core: Core, examples: int, steps: int) -> Counter[bool]:
+def run_machine(fresh: Callable[[], Core], examples: int, steps: int) -> Counter[bool]:
     class Machine(DriveMachine):
         steps: ClassVar[Counter[bool]] = Counter()
 
-    Machine.core = core
+    Machine.fresh = fresh
     run_state_machine_as_test(
         Machine,
         settings=settings(
@@ -357,12 +366,20 @@ def run_machine(core: Core, examples: int, steps: int) -> Counter[bool]:
 
 
 @pytest.mark.timeout(7200)
-def test_a_drive_is_what_the_model_says(database_url: str, tmp_path: FilePath, record_property: Record) -> None:
-    keep = KeepReplaced(count=KEEP)
-    core = make_core(Database(database_url), FolderStore(tmp_path / "blobs"), keep=keep)
-    short = 20 if core.database.is_sqlite else 5
-    steps = run_machine(core, examples=short * 40 if FULL else short, steps=50)
-    core.close()
+def test_a_drive_is_what_the_model_says(databases: Databases, tmp_path: FilePath, record_property: Record) -> None:
+    with ExitStack() as left:
+
+        def fresh() -> Core:
+            left.close()
+            url = databases.migrated()
+            left.callback(databases.drop, url)
+            store = FolderStore(FilePath(tempfile.mkdtemp(dir=tmp_path)))
+            core = make_core(Database(url), store, keep=KeepReplaced(count=KEEP))
+            left.callback(core.close)
+            return core
+
+        short = 20 if isinstance(databases, SqliteDatabases) else 5
+        steps = run_machine(fresh, examples=short * 40 if FULL else short, steps=50)
     record_property("operations compared", steps.total())
     print(f"{steps.total()} operations compared, {steps[True]} of them done and {steps[False]} rightly refused")
     assert steps[True] > steps.total() / 4
