@@ -2,6 +2,10 @@
 
 Whatever is sent: an answer comes, it is no 500, its status, type and shape are those that the document names, memory stays where
 it was, and `davserver verify` finds nothing afterwards. DAVSERVER_PROVE=1 sends many times as much, to both deployments.
+
+The stateful phase is left out. It infers 56 links between our routes, and follows 3 to 7 of them whether it makes up 40 or 300
+examples, in 10 to 18 s: most of what it makes is refused for what the document cannot say (a path that is there, a name that is
+free), and the id of one is put beside another owner's. That what is removed is gone, the tests of each route see.
 """
 
 import os
