@@ -27,7 +27,7 @@ class Answer:
 class Wire:
     """A client connection."""
 
-    def __init__(self, address: tuple[str, int], *, timeout: float = 10, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, address: tuple[str, int], *, timeout: float = 30, tls: ssl.SSLContext | None = None) -> None:
         self.socket: socket.socket = socket.create_connection(address, timeout=timeout)
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
@@ -90,7 +90,7 @@ class Wire:
                 self._more()
         return self._exactly(len(self._buffer))
 
-    def is_closed(self, within: float = 3) -> bool:
+    def is_closed(self, within: float = 20) -> bool:
         """Whether the server closes in this time, sending nothing more."""
         self.socket.settimeout(within)
         try:
@@ -116,7 +116,7 @@ class Running:
         self.address: tuple[str, int] = server.bind_addr
         self._wires: list[Wire] = []
 
-    def connect(self, *, timeout: float = 10, tls: ssl.SSLContext | None = None) -> Wire:
+    def connect(self, *, timeout: float = 30, tls: ssl.SSLContext | None = None) -> Wire:
         wire = Wire(self.address, timeout=timeout, tls=tls)
         self._wires.append(wire)
         return wire

@@ -116,9 +116,12 @@ def test_a_body_that_ends_early_raises_and_is_never_a_short_read(
         assert wire.answer().status == 400
     else:
         wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        time.sleep(0.05)
+        deadline = time.monotonic() + 30
+        while not echo.environs:  # a reset would take with it what was not read yet
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         wire.close()
-    assert echo.failed.wait(5)
+    assert echo.failed.wait(30)
     assert isinstance(echo.errors[0], BodyCutOff)
     assert not echo.bodies
 
@@ -147,15 +150,15 @@ def test_silence_in_a_body_ends_in_time(serve: Serve, echo: Echo) -> None:
     wire = serve(echo, read_seconds=0.3).connect()
     started = time.monotonic()
     assert wire.ask(SIZED % 10 + b"hello").status == 408
-    assert 0.25 < time.monotonic() - started < 3
+    assert 0.25 < time.monotonic() - started < 30
     assert isinstance(echo.errors[0], BodyCutOff)
 
 
 def test_a_slow_body_that_makes_progress_is_not_cut_off(serve: Serve, echo: Echo) -> None:
-    wire = serve(echo, read_seconds=0.4).connect()
+    wire = serve(echo, read_seconds=1.5).connect()
     wire.send(SIZED % 6)
     for _ in range(6):
-        time.sleep(0.15)
+        time.sleep(0.3)
         wire.send(b"x")
     assert wire.answer().body == b"xxxxxx"
 
@@ -224,7 +227,7 @@ def test_the_invitation_is_bare_and_sent_when_the_application_reads(serve: Serve
     wire.send(EXPECTING)
     assert not wire.is_closed(within=0.2)  # and nothing was sent either
     may_read.set()
-    wire.socket.settimeout(5)
+    wire.socket.settimeout(30)
     interim = wire.answer()
     assert interim.raw_head == b"HTTP/1.1 100 Continue"
     wire.send(b"hello")
