@@ -31,8 +31,13 @@ def family(roots: Iterable[int]) -> set[int]:
 
 def cpu_seconds(roots: Iterable[int]) -> float:
     """CPU time of all of them, user and system. Of a process that ended in between, nothing is known."""
-    stats = (_stat(pid) for pid in family(roots))
-    return sum(int(stat[_USER]) + int(stat[_SYSTEM]) for stat in stats if stat) / _TICK
+    return sum(cpu_by_process(roots).values())
+
+
+def cpu_by_process(roots: Iterable[int]) -> dict[int, float]:
+    """The same of each of them."""
+    stats = {pid: _stat(pid) for pid in family(roots)}
+    return {pid: (int(stat[_USER]) + int(stat[_SYSTEM])) / _TICK for pid, stat in stats.items() if stat}
 
 
 def memory(roots: Iterable[int]) -> int:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from tests.load.report_load import load
 from tests.load.work import WORK
 from tests.support.source import ROOT
 
@@ -55,7 +56,7 @@ def write_page() -> None:
     """Write the page and the plots from all figures that there are."""
     parts = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FIGURES.glob("*.json"))}
     text = [_INTRO]
-    makers = {"compare": _comparison, "memory": _memory, "growth": _growth, "neighbours": _neighbours, "load": _load}
+    makers = {"compare": _comparison, "memory": _memory, "growth": _growth, "neighbours": _neighbours, "load": load}
     for name, make in makers.items():
         if name in parts:
             text += [*make(parts[name]), ""]
@@ -158,17 +159,6 @@ def _neighbours(part: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _load(part: dict[str, Any]) -> Iterator[str]:
-    yield f"## Under many users\n\n{part['text']} {_machine(part)}\n"
-    yield "| server | users | minutes | requests | failures | p50, ms | p99, ms | memory at start, MiB | at the end |"
-    yield "|---|---|---|---|---|---|---|---|---|"
-    for row in part["rows"]:
-        yield (
-            f"| {row['server']} | {row['users']} | {row['minutes']:.1f} | {row['requests']:,} | {row['failures']} |"
-            f" {row['p50']:.0f} | {row['p99']:.0f} | {row['before'] / 2**20:.0f} | {row['after'] / 2**20:.0f} |"
-        )
-
-
 def _canvas() -> Any:
     """matplotlib's pyplot, drawing the same file from the same figures; None where it is not installed (`make bench` does)."""
     try:
@@ -194,7 +184,7 @@ def _save(plt: Any, name: str) -> bool:
 def _plot_comparison(figures: dict[str, Any], servers: list[str]) -> bool:
     plt = _canvas()
     if plt is None or "wsgidav-fs" not in servers:
-        return False
+        return (FIGURES / "compare.svg").exists()
     works = [name for name, row in figures.items() if "wsgidav-fs" in row]
     plt.figure(figsize=(11, 5))
     for at, server in enumerate(servers):
@@ -216,7 +206,7 @@ def _plot_comparison(figures: dict[str, Any], servers: list[str]) -> bool:
 def _plot_growth(servers: dict[str, Any]) -> bool:
     plt = _canvas()
     if plt is None:
-        return False
+        return (FIGURES / "growth.svg").exists()
     _, axes = plt.subplots(1, len(servers), figsize=(11, 4.5), sharey=True, squeeze=False)
     for axis, (server, sizes) in zip(axes[0], servers.items(), strict=True):
         for name in next(iter(sizes.values())):

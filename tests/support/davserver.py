@@ -145,8 +145,10 @@ class Deployment:
         self.servers.append(server)
         return server
 
-    def run(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run another `davserver` command to its end; with `check`, it must succeed."""
+    def run(
+        self, *arguments: str, stdin: str = "", check: bool = True, seconds: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        """Run another `davserver` command to its end, `seconds` at most; with `check`, it must succeed."""
         done = subprocess.run(
             [*COMMAND, *arguments],
             cwd=self.folder,
@@ -154,7 +156,7 @@ class Deployment:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=seconds,
             check=False,
         )
         if check:
