@@ -18,7 +18,6 @@ from davserver.crypto.segments import DEFAULT_SEGMENT_SIZE, BytesLike, Random, S
 from davserver.db.rows import BlobRow
 from davserver.db.statements import Statement
 from davserver.db.units import Database
-from davserver.domain.activity import Action
 from davserver.domain.clock import HOUR, Clock, Micros
 from davserver.domain.conditions import NO_CONDITIONS, Preconditions
 from davserver.domain.errors import (
@@ -38,18 +37,17 @@ from davserver.domain.paths import ResourcePath
 from davserver.domain.principal import Principal
 from davserver.domain.resource import Resource, Revision
 from davserver.domain.verdict import Verdict
-from davserver.services.activity import record
 from davserver.services.attaching import KeepReplaced, PutDetails, SealedContent, Stored, attach
 from davserver.services.blobs import open_blob, sealed_blob
-from davserver.services.changes import Change, open_change
+from davserver.services.changes import Change
 from davserver.services.guards import Touch, check_change
 from davserver.services.lookup import Chain, resolve
+from davserver.services.puts import Put, Puts
 from davserver.services.quota import room_left
 from davserver.services.remembered import SmallContent
 from davserver.services.scanned import infected
-from davserver.services.small_puts import SmallPut, SmallPuts
 from davserver.services.tree import check_file_place
-from davserver.services.uploads import Uploads
+from davserver.services.uploads import Beginning, Uploads
 from davserver.stores.base import Store, blob_key
 
 __all__ = ["Body", "Content", "ContentSettings", "PutDetails", "Stored"]
@@ -112,7 +110,7 @@ class Content:
         self._random = random
         self._settings = settings
         self._uploads = Uploads(database, store, clock, settings.upload_ttl)
-        self._small_puts = SmallPuts(database, clock, random, self._attach, scans=settings.scans)
+        self._puts = Puts(database, clock, random, self._attach, scans=settings.scans)
 
     def check_put(
         self, principal: Principal, path: ResourcePath, length: int | None, preconditions: Preconditions
@@ -158,11 +156,12 @@ class Content:
         if len(first) <= self._settings.inline_limit:
             source.verify()
             content = self._current(self._seal_inline(blob_id, first, source.checksums))
-            return self._small_puts.store(SmallPut(principal, path, content, details, preconditions))
+            return self._puts.store(Put(principal, path, content, details, preconditions))
         try:
-            source.limit = self._uploads.begin(principal.owner_id, blob_id, body.length)
-            content = self._receive(blob_id, first, source)
-            return self._commit(principal, path, content, details, preconditions)
+            ttl = self._settings.upload_ttl
+            source.limit = self._puts.begin(Beginning(principal.owner_id, blob_id, body.length, ttl))
+            content = self._current(self._receive(blob_id, first, source))
+            return self._puts.store(Put(principal, path, content, details, preconditions, is_upload=True))
         except BaseException:
             self._uploads.give_up(blob_id)
             raise
@@ -247,27 +246,6 @@ class Content:
         alive = self._uploads.sign_of_life(blob_id)
         sealed_size = self._store.put(blob_key(blob_id), sealer.seal(source.blocks(first, alive)), size)
         return SealedContent(envelope, sealer.header, sealer.plain_size, sealed_size, None, source.checksums)
-
-    def _commit(
-        self,
-        principal: Principal,
-        path: ResourcePath,
-        content: SealedContent,
-        details: PutDetails,
-        preconditions: Preconditions,
-    ) -> Stored:
-        content = self._current(content)
-        with self._database.write() as unit:
-            change = open_change(unit, principal, self._clock())
-            self._uploads.finish(unit, content.envelope.blob_id)
-            chain = resolve(unit.connection, principal, path)
-            check_file_place(chain)
-            touched = Touch(chain, membership=chain.target is None)
-            check_change(unit.connection, principal, [touched], preconditions, change.now)
-            after = self._attach(change, chain, content, details)
-            action = Action.UPLOADED if chain.target is None else Action.REPLACED
-            record(unit, principal, action, change.now, path, size=content.size)
-            return Stored(after.must_exist(), created=chain.target is None)
 
     def _current(self, content: SealedContent) -> SealedContent:
         if content.envelope.key_id == self._keyring.current:

@@ -28,7 +28,7 @@ from davserver.services.blobs import open_blob, sealed_blob
 from davserver.services.changes import open_change, remove_previews
 from davserver.services.content import Content, ContentSettings
 from davserver.services.lookup import resources_of
-from davserver.services.uploads import Uploads
+from davserver.services.uploads import Uploads, finish
 from davserver.stores.base import Store, blob_key
 
 __all__ = ["CONTENT_TYPE", "PERIODS", "Previews"]
@@ -215,7 +215,7 @@ class Previews:
                 unit.connection.execute(delete(PreviewRow).where(own))
                 return False
             if not is_inline:
-                self._uploads.finish(unit, str(values["id"]))
+                finish(unit, str(values["id"]))
             unit.connection.execute(insert(BlobRow), values)
             ready = {"state": "ready", "blob_id": values["id"], "reason": "", "changed_at": self._clock()}
             unit.connection.execute(update(PreviewRow).where(own).values(ready))

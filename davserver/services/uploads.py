@@ -6,15 +6,18 @@ For services only.
 """
 
 import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from davserver.db.rows import BlobRow, UploadRow
+from davserver.db.statements import Statement
 from davserver.db.units import Database, Unit
 from davserver.domain.clock import Clock, Micros
 from davserver.domain.errors import DavserverError, QuotaExceeded, Unavailable
-from davserver.services.changes import open_change
+from davserver.services.changes import Change, open_change
 from davserver.services.quota import room_left
 from davserver.stores.base import Store, blob_key
 
@@ -23,6 +26,63 @@ log = logging.getLogger(__name__)
 SIGNS_OF_LIFE: Final = 8
 """How often an upload says that it lives within the time after which it would be taken for dead."""
 _GIVEN_UP: Final = "The upload lasted so long that it was given up; send it again."
+
+_INSERT = Statement(insert(UploadRow), columns=("blob_id", "owner_id", "reserved_bytes", "started_at", "expires_at"))
+_HOLD = Statement(select(UploadRow.reserved_bytes).where(UploadRow.blob_id == bindparam("b_blob")).with_for_update())
+_REMOVE = Statement(delete(UploadRow).where(UploadRow.blob_id == bindparam("b_blob")))
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """An upload that is to be written down before its bytes come."""
+
+    owner_id: int
+    blob_id: str
+    length: int | None
+    """How many bytes were announced: room for them is reserved."""
+    ttl: Micros
+
+
+def write_down(change: Change, beginnings: Sequence[Beginning]) -> None:
+    """Write down that bytes are coming. The caller has seen to it that there is room for those that were announced."""
+    rows = [
+        {
+            "blob_id": one.blob_id,
+            "owner_id": one.owner_id,
+            "reserved_bytes": one.length or 0,
+            "started_at": change.now,
+            "expires_at": change.now + one.ttl,
+        }
+        for one in beginnings
+    ]
+    _INSERT.run_many(change.unit.connection, rows)
+
+
+def ask_for_reserved(connection: Connection, blob_id: str) -> Callable[[], int]:
+    """Ask for the bytes that an upload has reserved, and keep it from being given up until the unit ends.
+
+    Call what is returned to wait for the answer. It raises `Unavailable` when the upload was given up before.
+    """
+    asked = _HOLD.ask(connection, {"b_blob": blob_id})
+
+    def reserved() -> int:
+        row = asked.first()
+        if row is None:
+            raise Unavailable(_GIVEN_UP)
+        return int(row[0])
+
+    return reserved
+
+
+def end_held(connection: Connection, blob_ids: Sequence[str]) -> None:
+    """End uploads that this unit has asked for, and attaches."""
+    _REMOVE.run_many(connection, [{"b_blob": blob_id} for blob_id in blob_ids])
+
+
+def finish(unit: Unit, blob_id: str) -> None:
+    """End the upload, in the unit that attaches its bytes. Raises `Unavailable` when it was given up meanwhile."""
+    if not _remove(unit.connection, blob_id):
+        raise Unavailable(_GIVEN_UP)
 
 
 class Uploads:
@@ -40,31 +100,16 @@ class Uploads:
         Returns the bytes that the quota has room for, None without a quota. Raises `QuotaExceeded`.
         """
         with self._database.write() as unit:
-            now = self._clock()
-            open_change(unit, owner_id, now)
+            change = open_change(unit, owner_id, self._clock())
             left = room_left(unit.connection, owner_id)
             if length and left is not None and length > left:
                 raise QuotaExceeded
-            unit.connection.execute(
-                insert(UploadRow),
-                {
-                    "blob_id": blob_id,
-                    "owner_id": owner_id,
-                    "reserved_bytes": length or 0,
-                    "started_at": now,
-                    "expires_at": now + self._ttl,
-                },
-            )
+            write_down(change, [Beginning(owner_id, blob_id, length, self._ttl)])
             return left
 
     def sign_of_life(self, blob_id: str) -> "SignOfLife":
         """What is to be called while bytes arrive."""
         return SignOfLife(self._database, self._clock, blob_id, self._ttl)
-
-    def finish(self, unit: Unit, blob_id: str) -> None:
-        """End the upload, in the unit that attaches its bytes. Raises `Unavailable` when it was given up meanwhile."""
-        if not _remove(unit.connection, blob_id):
-            raise Unavailable(_GIVEN_UP)
 
     def give_up(self, blob_id: str) -> bool:
         """Take back what an upload that failed has left, unless its bytes were attached all the same.

@@ -335,7 +335,11 @@ def test_a_commit_whose_answer_got_lost_keeps_its_bytes(database_url: str, tmp_p
     core.close()
 
 
-def test_an_upload_that_was_given_up_meanwhile_is_not_attached(core: Core, alice: Principal) -> None:
+@pytest.mark.parametrize("is_new", [True, False], ids=["new", "replacing"])
+def test_an_upload_that_was_given_up_meanwhile_is_not_attached(core: Core, alice: Principal, is_new: bool) -> None:
+    if not is_new:
+        core.put(alice, "/f", b"old")
+
     def sweep() -> None:
         with core.database.write() as unit:
             unit.connection.execute(delete(UploadRow))

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import delete, event, func, select
 from sqlalchemy.exc import IntegrityError
 
-from davserver.db.rows import ActivityRow, BlobRow, DeviceTokenRow, JobRow, TrashEntryRow, TreeRow
+from davserver.db.rows import ActivityRow, BlobRow, DeviceTokenRow, JobRow, TrashEntryRow, TreeRow, UploadRow
 from davserver.domain.conditions import NO_CONDITIONS, Condition, EntityTag, IfList, Preconditions, TagSet
 from davserver.domain.errors import (
     DavserverError,
@@ -77,7 +77,7 @@ def together(core: Core, puts: Sequence[Put], content: Content | None = None) ->
 
 def gathered(content: Content) -> int:
     """How many wait for their turn."""
-    return sum(len(line.tickets) for line in content._small_puts._together._lines.values())
+    return sum(len(line.tickets) for line in content._puts._together._lines.values())
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -163,6 +163,31 @@ def test_the_quota_is_exact_within_one_unit(core: Core) -> None:
         True,
     ]
     assert core.used(carol) == 100
+    assert core.verify(deep=True).is_clean
+
+
+def test_larger_files_share_their_units_with_small_ones(core: Core, alice: Principal) -> None:
+    large = [Put(alice, f"/large-{number}", bytes([number]) * (INLINE_LIMIT + 1 + number)) for number in range(4)]
+    small = [Put(alice, f"/small-{number}", b"x") for number in range(4)]
+    before = version(core, alice)
+    assert together(core, [*large, *small]) == [True] * 8
+    # That of the test, one in which all larger files begin and all small ones are stored, and at most one for each that arrived.
+    assert version(core, alice) - before <= 1 + 1 + 4
+    for put in large:
+        assert core.get(alice, put.where) == put.data
+    assert core.scalar(select(func.count()).select_from(UploadRow)) == 0
+    assert core.verify(deep=True).is_clean
+
+
+def test_uploads_that_begin_in_one_unit_reserve_what_there_is_and_no_more(core: Core) -> None:
+    size = INLINE_LIMIT + 10
+    carol = core.add_user("carol", quota=3 * size + 5)
+    puts = [Put(carol, f"/{number}", b"x" * size) for number in range(5)]
+    assert together(core, [*puts, Put(carol, "/fits", b"x" * 5), Put(carol, "/not", b"x")]) == [
+        *(True, True, True, QuotaExceeded, QuotaExceeded, True, QuotaExceeded)
+    ]
+    assert core.used(carol) == 3 * size + 5
+    assert core.scalar(select(func.count()).select_from(UploadRow)) == 0
     assert core.verify(deep=True).is_clean
 
 
