@@ -229,7 +229,6 @@ def _sqlite_engine(url: URL) -> Engine:
             "foreign_keys=ON",
             "temp_store=MEMORY",
             "cache_size=-32768",
-            "mmap_size=268435456",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

@@ -1,4 +1,4 @@
-"""Small files that are put at the same time share a unit, and nothing else: each is checked, counted and answered by itself."""
+"""Files that are put at the same time share a unit, and nothing else: each is checked, counted and answered by itself."""
 
 import threading
 import time
