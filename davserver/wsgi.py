@@ -86,6 +86,8 @@ class App:
         `prefix` begins the ids of requests; `timer` gives seconds, for the log. `cors` is for the shares and ``/api``.
         """
         self._dav = dav
+        self.early = getattr(dav, "early", None)
+        """For our HTTP server (`davserver.http.early`)."""
         self._rest = rest
         self._shares = tuple(shares)
         self._links = links
@@ -212,7 +214,7 @@ class _Record:
         self._environ = environ
         self._start_response = start_response
         self._timer = timer
-        self._began = timer()
+        self._began = environ.get("davserver.began") or timer()  # our HTTP server may have asked for it before
         self.status = "-"
         self.besides: Headers = []
         """Header fields that the answer has besides those of its door."""

@@ -12,8 +12,10 @@ from wsgidav.wsgidav_app import WsgiDAVApp
 
 from davserver.bootstrap import Services
 from davserver.domain.clock import Clock, system_clock
+from davserver.services.glances import Glances
 from providers.answer import StartResponse
 from providers.auth import Authenticator
+from providers.early import EarlyAnswers
 from providers.errors import ErrorRenderer
 from providers.front import Front
 from providers.hot import Hot
@@ -22,6 +24,8 @@ from providers.request import RAW_PATH, Environ, below_base, raw_path
 
 MIDDLEWARE: Final = (ErrorRenderer, Authenticator, Front)
 """Outermost first. wsgidav.yaml names the same, for the stock command."""
+QUESTIONS: Final = 2
+"""Of one process, whose answers are awaited at the same time."""
 DEFAULT_SHARE: Final = "/dav"
 
 WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
@@ -34,7 +38,15 @@ class DavApp(WsgiDAVApp):
         super().__init__(config)  # type: ignore[no-untyped-call]
         shares = sorted(providers_of(self), key=lambda share: len(share.base), reverse=True)
         self._shares = tuple((share.base, share) for share in shares)
-        self._hot = Hot(services_of(self))
+        database = services_of(self).database
+        # A query takes SQLite less than to wait for another.
+        glances = () if database.is_sqlite else tuple(Glances(database) for _ in range(QUESTIONS))
+        self._hot = Hot(services_of(self), glances)
+        self.early = EarlyAnswers(self._hot, glances, self._base_of) if glances else None
+        """For our HTTP server (`davserver.http.early`)."""
+
+    def _base_of(self, path: str) -> str | None:
+        return next((base for base, _ in self._shares if below_base(path, base) is not None), None)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer as a WSGI application does."""
@@ -54,7 +66,7 @@ class DavApp(WsgiDAVApp):
         return answer
 
 
-def make_dav_app(services: Services, clock: Clock = system_clock) -> WsgiApp:
+def make_dav_app(services: Services, clock: Clock = system_clock) -> DavApp:
     """The WSGI application that serves the shares that wsgidav.yaml names, or ``/dav`` when it names none."""
     given = services.config.wsgidav
     shares = tuple(given.get("provider_mapping") or ()) or (DEFAULT_SHARE,)

@@ -5,17 +5,19 @@ every error, goes the ordinary way, which the answers given here are made by: th
 the header fields and the bytes are the same either way (tests/dav/test_hot.py compares them).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
 from davserver.bootstrap import Services
 from davserver.domain.conditions import NO_CONDITIONS
 from davserver.domain.errors import DavserverError
-from davserver.domain.principal import Door, Origin
+from davserver.domain.principal import Door, Origin, Principal
 from davserver.domain.serving import serve_file
+from davserver.services.glances import Glances
 from davserver.services.listing import Depth
-from davserver.services.remembered import MAX_ENTRY_BYTES, Remembered, Seen, SmallContent
+from davserver.services.remembered import MAX_ENTRY_BYTES, Expected, Remembered, Seen, SmallContent
 from providers.answer import Answer, StartResponse
 from providers.auth import read_credentials
 from providers.body import BODY, RequestBody
@@ -27,6 +29,8 @@ Kept = tuple[list[tuple[str, str]], bytes | SmallContent]
 """Header fields, and the body or what opens it."""
 
 _MAX_BODY: Final = 4096
+_MAX_EARLY: Final = 65_536
+"""Bytes of an answer that the selecting thread of the server gives itself."""
 _UNUSUAL: Final = frozenset(
     {
         *("HTTP_IF", "HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE"),
@@ -35,22 +39,44 @@ _UNUSUAL: Final = frozenset(
 )
 
 
+_CONFIRMED: Final = "davserver.confirmed"
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What may be the answer to a request, if somebody is who they should be and their tree is as it was."""
+
+    expected: Expected
+    base: str
+    revision_id: int | None
+    """Of a file's content; None for a listing."""
+    depth: str = ""
+    body: bytes = b""
+    """Of a PROPFIND."""
+
+
 class Hot:
     """Over one share's services."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, glances: Sequence[Glances] = ()) -> None:
         self._services = services
+        self._glances = glances
         self._kept: Remembered[Kept] = services.remembered
 
     def answer(self, environ: Environ, base: str, start_response: StartResponse) -> Iterable[bytes] | None:
         """Answer as a WSGI application does, or None when the request is to go the ordinary way. Raises no error of its own."""
+        confirmed: tuple[Principal, Answer] | None = environ.pop(_CONFIRMED, None)
+        if confirmed is not None:
+            environ[PRINCIPAL], known = confirmed
+            return known.send(start_response, is_head=environ["REQUEST_METHOD"] == "HEAD")
         look = self._looks.get(environ["REQUEST_METHOD"])
-        if look is None or not _UNUSUAL.isdisjoint(environ):
-            return None
-        if len(environ.get("CONTENT_LENGTH") or "") > len(str(_MAX_BODY)):
+        if look is None or not _is_usual(environ):
             return None
         try:
             seen = self._seen(environ)
+            if seen is not None:  # the database is there
+                for glances in self._glances:
+                    glances.connect()
             answer = None if seen is None else look(self, DavRequest(environ, self._services, base), seen)
         except DavserverError:
             return None  # the ordinary way finds the same, and tells it
@@ -58,6 +84,69 @@ class Hot:
             return None
         environ[PRINCIPAL] = seen.principal
         return answer.send(start_response, is_head=environ["REQUEST_METHOD"] == "HEAD")
+
+    def guess(self, environ: Environ, base: str) -> Guess | None:
+        """What is remembered for a request, if it is still true, without asking. None: it is to be answered by `answer`."""
+        if environ["REQUEST_METHOD"] not in self._looks or not _is_usual(environ):
+            return None
+        try:
+            expected = self._expected(environ)
+            if expected is None:
+                return None
+            request = DavRequest(environ, self._services, base)
+            if request.method == "PROPFIND":
+                return self._guess_listing(request, expected)
+            small = (self._kept.held((expected.user_id, base, raw_path(environ))) or (None, None))[1]
+            return Guess(expected, base, small.revision_id) if isinstance(small, SmallContent) else None
+        except DavserverError:
+            return None
+
+    def _guess_listing(self, request: DavRequest, expected: Expected) -> Guess | None:
+        depth = request.header("Depth")
+        if depth not in {"0", "1"}:
+            return None
+        body = _body_of(request)
+        plan = cached_plan(body)
+        if plan.wanted.usage or plan.wanted.locks or plan.wanted.scans:
+            return None
+        return Guess(expected, request.base, None, depth, body)
+
+    def confirm(self, environ: Environ, guess: Guess, seen: Seen, verdict: str | None) -> bool:
+        """Whether a guess was right, and its answer is short: then `answer` gives it, without asking, when it is called next."""
+        principal, path = seen.principal, raw_path(environ)
+        if guess.revision_id is None:
+            key: tuple[object, ...] = (
+                principal.owner_id, guess.base, path, guess.depth, principal.hides_trash, guess.body
+            )  # fmt: skip
+        else:
+            key = (principal.owner_id, guess.base, path)
+        headers, content = self._kept.get(key, seen) or (None, None)
+        if headers is None:
+            return False
+        if isinstance(content, bytes):
+            if len(content) > _MAX_EARLY:
+                return False
+            answer = Answer(HTTPStatus.MULTI_STATUS, [*headers], content)
+        elif content is None or content.revision_id != guess.revision_id or not content.had(verdict):
+            return False
+        else:
+            try:
+                answer = Answer(
+                    HTTPStatus.OK, [*headers], b"" if environ["REQUEST_METHOD"] == "HEAD" else content.read()
+                )
+            except DavserverError:
+                return False
+        environ[_CONFIRMED] = principal, answer
+        return True
+
+    def _expected(self, environ: Environ) -> Expected | None:
+        services = self._services
+        for name, password in read_credentials(environ.get("HTTP_AUTHORIZATION")):
+            origin = Origin(Door.WEBDAV, environ.get("REMOTE_ADDR") or None)
+            expected = services.devices.expected(password, origin, name) or services.accounts.expected(name, password)
+            if expected is not None:
+                return expected
+        return None
 
     def _seen(self, environ: Environ) -> Seen | None:
         services = self._services
@@ -124,6 +213,13 @@ class Hot:
         "GET": _file,
         "HEAD": _file,
     }
+
+
+def _is_usual(environ: Environ) -> bool:
+    return (
+        _UNUSUAL.isdisjoint(environ)
+        and len(environ.get("CONTENT_LENGTH") or "") <= len(str(_MAX_BODY))
+    )  # fmt: skip
 
 
 class _Again:

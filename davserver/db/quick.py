@@ -9,7 +9,7 @@ to tell.
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from sqlalchemy import Engine
@@ -37,6 +37,25 @@ class QuickReadFailed(Exception):
     """Nothing is known; ask in the ordinary way."""
 
 
+class Asking(Protocol):
+    """One statement over and over on a connection of its own, without waiting for the answer. For one thread, but `connect`."""
+
+    descriptor: int
+    """Of the connection, readable when something of an answer has come; -1 while there is none."""
+
+    def connect(self) -> None:
+        """Have a connection, if there is none and nobody else is at it; waits for it. From any thread. Raises nothing."""
+
+    def ask(self, values: Sequence[bytes]) -> None:
+        """Ask, when no answer is awaited. Raises `QuickReadFailed`, also without a connection."""
+
+    def hear(self) -> list[Row] | None:
+        """What has come of the answer: all rows, or None when more is to come. Raises `QuickReadFailed`."""
+
+    def forget(self) -> None:
+        """End the connection, which may be in the midst of an answer. `connect` makes another."""
+
+
 class QuickReads:
     """Reads over an engine, from any thread; `close` when nobody reads any more."""
 
@@ -48,6 +67,7 @@ class QuickReads:
         self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
         """One is taken by every connection that there is."""
         self._tracing: Tracing | None = None
+        self._asking: list[Asking] = []
 
     def trace_with(self, tracing: Tracing) -> None:
         """Tell of each read, in a span of its own."""
@@ -76,8 +96,18 @@ class QuickReads:
         self._idle.append(connection)
         return row
 
+    def asking(self, sql: str) -> Asking:
+        """One who asks `sql` again and again; of PostgreSQL."""
+        from davserver.db.quick_postgres import PostgresAsking  # noqa: PLC0415 - SQLite needs no psycopg
+
+        asking = PostgresAsking(self._engine, sql)
+        self._asking.append(asking)
+        return asking
+
     def close(self) -> None:
         """Give all connections back."""
+        for asking in self._asking:
+            asking.forget()
         with contextlib.suppress(IndexError):
             while True:
                 self._end(self._idle.pop())
@@ -86,10 +116,7 @@ class QuickReads:
         if not self._places.acquire(blocking=False):
             raise QuickReadFailed
         try:
-            pooled = self._engine.raw_connection()
-            connection: Any = pooled.dbapi_connection
-            pooled.detach()  # it takes no place in the pool
-            return self._kind(connection)
+            return self._kind(detached(self._engine))
         except (SQLAlchemyError, self._errors) as error:
             self._places.release()
             raise QuickReadFailed from error
@@ -101,6 +128,14 @@ class QuickReads:
         with contextlib.suppress(self._errors):
             connection.close()
         self._places.release()
+
+
+def detached(engine: Engine) -> Any:
+    """A new connection of the driver, that takes no place in the engine's pool. Raises SQLAlchemy's errors and the driver's."""
+    pooled = engine.raw_connection()
+    connection: Any = pooled.dbapi_connection
+    pooled.detach()
+    return connection
 
 
 class _Sqlite:

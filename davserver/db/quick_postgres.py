@@ -1,13 +1,23 @@
 """Rows of PostgreSQL straight through libpq: a cursor of psycopg takes 45 microseconds of CPU for a row, this takes 20."""
 
 import itertools
-from typing import Any
+import logging
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Final
 
-from psycopg import OperationalError
+from psycopg import Error, OperationalError
 from psycopg.adapt import Transformer
 from psycopg.pq import ExecStatus
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
-from davserver.db.quick import Row
+from davserver.db.quick import QuickReadFailed, Row, detached
+
+log = logging.getLogger(__name__)
+
+_NAME: Final = b"davserver_asked"
 
 
 class PostgresConnection:
@@ -44,6 +54,86 @@ class PostgresConnection:
             raise OperationalError(result.get_error_message())
         self._prepared[sql] = name
         return name
+
+
+class PostgresAsking:
+    """See `davserver.db.quick.Asking`."""
+
+    def __init__(self, engine: Engine, sql: str) -> None:
+        self._engine = engine
+        self._sql = _numbered(sql)
+        self._mutex = threading.Lock()
+        self._connection: Any = None
+        self.descriptor = -1
+        """See `davserver.db.quick.Asking`."""
+        self._transformer: Any = None
+        self._is_barred = False
+        """Whoever pools connections between us and the server may want no statements prepared."""
+        self._rows: list[Row] = []
+        self._failed = False
+
+    def connect(self) -> None:
+        """See `davserver.db.quick.Asking`."""
+        if self.descriptor >= 0 or self._is_barred or not self._mutex.acquire(blocking=False):
+            return
+        try:
+            if self.descriptor >= 0:
+                return
+            connection = detached(self._engine)
+            connection.autocommit = True
+            self._is_barred = connection.prepare_threshold is None
+            result = None if self._is_barred else connection.pgconn.prepare(_NAME, self._sql)
+            if result is None or result.status != ExecStatus.COMMAND_OK:
+                connection.close()
+                return
+            connection.pgconn.nonblocking = 1
+            self._transformer = Transformer(connection)
+            self._connection = connection
+            self.descriptor = connection.pgconn.socket  # last: from here on the selector thread may ask
+        except (SQLAlchemyError, Error) as error:
+            log.debug("no connection to ask on: %s", error)
+        finally:
+            self._mutex.release()
+
+    def ask(self, values: Sequence[bytes]) -> None:
+        """See `davserver.db.quick.Asking`."""
+        if self._connection is None:
+            raise QuickReadFailed
+        self._rows, self._failed = [], False
+        pgconn = self._connection.pgconn
+        try:
+            pgconn.send_query_prepared(_NAME, values)
+            if pgconn.flush():
+                raise QuickReadFailed  # it does not even take a question
+        except Error as error:
+            raise QuickReadFailed from error
+
+    def hear(self) -> list[Row] | None:
+        """See `davserver.db.quick.Asking`."""
+        pgconn = self._connection.pgconn
+        try:
+            pgconn.consume_input()
+            while not pgconn.is_busy():
+                result = pgconn.get_result()
+                if result is None:
+                    if self._failed:
+                        raise QuickReadFailed
+                    return self._rows
+                self._failed = self._failed or result.status != ExecStatus.TUPLES_OK
+                if not self._failed:
+                    self._transformer.set_pgresult(result)
+                    self._rows += self._transformer.load_rows(0, result.ntuples, tuple)
+        except Error as error:
+            raise QuickReadFailed from error
+        return None
+
+    def forget(self) -> None:
+        """See `davserver.db.quick.Asking`."""
+        connection, self._connection = self._connection, None
+        self.descriptor = -1  # last: from here on `connect` makes another
+        if connection is not None:
+            with suppress(Error):
+                connection.close()
 
 
 def _numbered(sql: str) -> bytes:

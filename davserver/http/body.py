@@ -212,6 +212,17 @@ class SizedBody(_ArrivingBody):
         """Whether as many bytes as declared were handed out."""
         return self._left == 0
 
+    def read(self, size: int | None = -1) -> bytes:
+        """See `Body.read`. What has arrived as a whole, as small bodies do with their head, is handed out as it is."""
+        left = self._left
+        if not left or left > self._channel.buffered or (size is not None and 0 <= size < left) or not self.invited:
+            return super().read(size)
+        self._check()
+        whole = self._channel.take(left)
+        self._left = 0
+        self.bytes_read += left
+        return whole
+
     def settle(self, limit: int) -> int | None:
         """See `Body.settle`."""
         if self._failure is not None or not self.invited or self._left > limit:

@@ -50,6 +50,8 @@ class Channel:
         self._send_seconds = send_seconds
         self._buffer = b""
         self._position = 0
+        self._held: list[bytes] | None = None
+        self._owed = memoryview(b"")
 
     # -- what was received
 
@@ -70,6 +72,15 @@ class Channel:
     def starts_with(self, mark: bytes) -> bool:
         """Whether the buffered bytes begin with `mark`."""
         return self._buffer.startswith(mark, self._position)
+
+    def first_word(self, most: int) -> bytes:
+        """The first of the buffered bytes, up to a blank that is among the first `most` of them; b"" without one."""
+        end = self._buffer.find(b" ", self._position, self._position + most)
+        return self._buffer[self._position : end] if end >= 0 else b""
+
+    def peek(self, count: int) -> bytes:
+        """Up to `count` buffered bytes, which stay."""
+        return self._buffer[self._position : self._position + count]
 
     def take(self, count: int) -> bytes:
         """Up to `count` buffered bytes."""
@@ -143,6 +154,9 @@ class Channel:
 
     def send(self, data: bytes) -> None:
         """Send all of it, however long it takes while some of it goes out; raises `PeerGoneError`."""
+        if self._held is not None:
+            self._held.append(data)
+            return
         try:
             sent = self.socket.send(data)
         except _LATER:
@@ -154,7 +168,7 @@ class Channel:
 
     def send_two(self, first: bytes, second: bytes) -> None:
         """Send both as one where that is cheap, so that no small packet waits for an acknowledgement."""
-        if len(second) <= BLOCK or isinstance(self.socket, ssl.SSLSocket):
+        if len(second) <= BLOCK or self._held is not None or isinstance(self.socket, ssl.SSLSocket):
             self.send(first + second)
             return
         try:
@@ -167,6 +181,30 @@ class Channel:
             self._send_rest(memoryview(first)[sent:])
             sent = len(first)
         self._send_rest(memoryview(second)[sent - len(first) :])
+
+    def hold(self) -> None:
+        """From now on `send` keeps what it is given."""
+        self._held = []
+
+    def let_go(self) -> bool:
+        """Send what was kept, as far as that needs no waiting. Whether that was all; else `send_owed` is due.
+
+        Raises `PeerGoneError`.
+        """
+        data, self._held = b"".join(self._held or ()), None
+        try:
+            sent = self.socket.send(data) if data else 0
+        except _LATER:
+            sent = 0
+        except OSError as error:
+            raise PeerGoneError(*error.args) from error
+        self._owed = memoryview(data)[sent:]
+        return not self._owed
+
+    def send_owed(self) -> None:
+        """Send the rest of what `let_go` could not, waiting as `send` does. Raises `PeerGoneError`."""
+        owed, self._owed = self._owed, memoryview(b"")
+        self._send_rest(owed)
 
     def send_now(self, data: bytes) -> None:
         """Send what fits without waiting, and forget the rest: for a last word to a client that is too slow."""

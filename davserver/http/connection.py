@@ -88,6 +88,10 @@ class HttpConnection(cheroot.server.HTTPConnection):
         self._unread = 0
         self._linger_end = 0.0
         self._too_large: HeadRefusedError | None = None
+        self._prepared: Exchange | None = None
+        """The request, when its head was read already."""
+        self._after_owed: After | None = None
+        """What is to be done once the rest of an answer is sent; None when there is no such rest."""
         if isinstance(sock, ssl.SSLSocket):
             self._enter(State.HANDSHAKE, self.config.handshake_seconds)
         else:
@@ -195,21 +199,66 @@ class HttpConnection(cheroot.server.HTTPConnection):
         self._unread = self.config.linger_bytes
         self._enter(State.LINGER, self.config.linger_idle_seconds)
 
+    # -- answered by the selector thread
+
+    def prepare(self) -> Exchange | None:
+        """The request that has arrived, its head read, its body at hand. None, and nothing done: a worker is to see to it."""
+        if self.state is State.HANDSHAKE or self._too_large is not None:
+            return None
+        channel = self.channel
+        try:
+            head = parse_head(channel.peek(self._head_end), self.config)
+        except HeadRefusedError:
+            return None
+        size = self._head_end + len(_END_OF_HEAD)
+        limit = self.config.max_body_bytes
+        if head.chunked or head.expects_continue or channel.buffered < size + head.length:
+            return None
+        if limit is not None and head.length > limit:
+            return None
+        channel.skip(size)
+        self._looked_at = 0
+        self._prepared = Exchange(self, head)
+        return self._prepared
+
+    def answer_prepared(self) -> Step:
+        """Answer the prepared request without waiting. READY: a worker is to send the rest of the answer; WAIT: it was sent."""
+        self.channel.hold()
+        after = self._answer()
+        try:
+            if not self.channel.let_go():
+                self._after_owed = after
+                return Step.READY
+        except PeerGoneError:
+            after = After.RESET
+        return Step.WAIT if self._after(after) else Step.GONE
+
     # -- owned by a worker
 
     def communicate(self) -> bool:
         """Do the work that `pump` found. Whether the connection goes back to the selector (cheroot's interface)."""
         if self.state is State.HANDSHAKE:
             return self._shake_hands()
+        after, self._after_owed = self._after_owed, None
+        if after is not None:
+            try:
+                self.channel.send_owed()
+            except PeerGoneError:
+                after = After.RESET
+        return self._after(self._answer() if after is None else after)
+
+    def _answer(self) -> After:
         self.state = State.BUSY
         self.requests_seen += 1
         try:
-            after = self._serve()
+            return self._serve()
         except PeerGoneError:
-            after = After.RESET
-        return self._after(after)
+            return After.RESET
 
     def _serve(self) -> After:
+        exchange, self._prepared = self._prepared, None
+        if exchange is not None:
+            return self._run(exchange)
         if self._too_large is not None:
             return self.refuse(self._too_large.status, self._too_large.reason)
         raw = self.channel.take(self._head_end)
@@ -222,7 +271,9 @@ class HttpConnection(cheroot.server.HTTPConnection):
         limit = self.config.max_body_bytes
         if limit is not None and head.length > limit:
             return self.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large.")
-        exchange = Exchange(self, head)
+        return self._run(Exchange(self, head))
+
+    def _run(self, exchange: Exchange) -> After:
         after = exchange.run()
         self._unread = exchange.unread
         return after

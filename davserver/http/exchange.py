@@ -95,10 +95,11 @@ class Exchange:
     """Runs the application for one request. `run` tells what becomes of the connection."""
 
     def __init__(self, connection: "HttpConnection", head: Head) -> None:
-        self._connection = connection
+        self.connection = connection
         self._channel = connection.channel
         self._config = connection.config
         self._head = head
+        self._environ: Environ | None = None
         self._body = self._make_body()
         self._status = ""
         self._code = 0
@@ -155,8 +156,15 @@ class Exchange:
     def _invite(self) -> None:
         self._channel.send(_CONTINUE)
 
-    def _environ(self) -> Environ:
-        head, connection = self._head, self._connection
+    @property
+    def environ(self) -> Environ:
+        """What the application is called with."""
+        if self._environ is None:
+            self._environ = self._make_environ()
+        return self._environ
+
+    def _make_environ(self) -> Environ:
+        head, connection = self._head, self.connection
         environ = connection.server.environ.copy()
         environ.update(head.fields)
         environ["REQUEST_METHOD"] = head.method
@@ -177,7 +185,7 @@ class Exchange:
     # -- the answer
 
     def _answer(self) -> None:
-        parts = self._connection.server.wsgi_app(self._environ(), self._start_response)
+        parts = self.connection.server.wsgi_app(self.environ, self._start_response)
         try:
             if isinstance(parts, (list, tuple)):
                 self._send_list(parts)
@@ -290,14 +298,14 @@ class Exchange:
 
     def _settle_request(self) -> None:
         """Decide, before the head goes out, whether the connection survives what is unread of the body."""
-        if self._connection.server.stopping or self._connection.server.leaving:
+        if self.connection.server.stopping or self.connection.server.leaving:
             self._close = True
         if not self._close and self._body.settle(self._config.discard_bytes) is None:
             self._close = True
         self._body.withdraw_invitation()
 
     def _failed(self, error: Exception) -> After:
-        server = self._connection.server
+        server = self.connection.server
         if isinstance(error, BodyCutOff):
             server.log_cut_off(error)
         else:
@@ -307,4 +315,4 @@ class Exchange:
             return After.LINGER if whole else After.RESET
         status = error.status if isinstance(error, BodyCutOff) else HTTPStatus.INTERNAL_SERVER_ERROR
         reason = error.reason if isinstance(error, BodyCutOff) else "The server failed to answer."
-        return self._connection.refuse(status, reason)
+        return self.connection.refuse(status, reason)

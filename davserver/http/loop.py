@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from davserver.http.connection import HttpConnection, State, Step
+from davserver.http.early import Early, Lane
 from davserver.http.poller import make_poller
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ class Loop:
         os.set_blocking(self._wake_receiver, False)
         os.set_blocking(self._wake_sender, False)
         self._heeded = -1
+        early: Early | None = getattr(server.wsgi_app, "early", None)
+        self._lane = (
+            None if early is None else Lane(early, self._poller, answer=self._answer, pass_on=server.process_conn)
+        )
         self._poller.arm(self._wake_receiver)
         self._poller.arm(self._listening_on)
 
@@ -86,12 +91,16 @@ class Loop:
                     self._accept()
                 else:
                     self._pause(_YIELD)
+            elif self._lane is not None and self._lane.hears(descriptor):
+                pass
             elif descriptor == self._wake_receiver:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wake_receiver, 4096)
                 self._poller.arm(self._wake_receiver)
             elif descriptor == self._heeded:
                 self._server.request_stop()
+        if self._lane is not None:
+            self._lane.turn()
         now = time.monotonic()
         if 0 < self._accept_again <= now:
             self._accept_again = 0.0
@@ -103,8 +112,23 @@ class Loop:
     def _arrived(self, connection: HttpConnection) -> None:
         connection.parked = False
         try:
-            self._act(connection, connection.pump())
+            step = connection.pump()
+            if step is Step.READY and self._lane is not None and self._lane.take(connection):
+                return
+            self._act(connection, step)
         except Exception as error:  # noqa: BLE001  one bad connection must not end the server, nor live on without an owner
+            self._server.log_broken(error)
+            connection.close()
+
+    def _answer(self, connection: HttpConnection) -> None:
+        """Answer what the lane has prepared, in this thread."""
+        try:
+            step = connection.answer_prepared()
+            if step is Step.WAIT:
+                self.watch(connection)
+            else:
+                self._act(connection, step)
+        except Exception as error:  # noqa: BLE001  as above
             self._server.log_broken(error)
             connection.close()
 

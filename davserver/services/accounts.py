@@ -6,12 +6,14 @@ import unicodedata
 from collections import namedtuple
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from davserver.db.quick import QuickReadFailed
+from davserver.db.quick import Row as QuickRow
 from davserver.db.rows import UserRow
 from davserver.db.statements import Statement
 from davserver.db.units import Database, Unit
@@ -23,7 +25,7 @@ from davserver.domain.tally import Tally
 from davserver.services.activity import By, record_about
 from davserver.services.passwords import PasswordHasher
 from davserver.services.post import SILENT, Post
-from davserver.services.remembered import Seen
+from davserver.services.remembered import Expected, Seen
 from davserver.services.right_passwords import RightPasswords, Turns
 from davserver.services.signins import SignIns
 from davserver.services.throttle import Throttle
@@ -46,10 +48,9 @@ _CHECKED: Final = (
 _BY_ID: Final = Statement(select(*_CHECKED).where(_USER.id == bindparam("id")))
 _BY_KEY: Final = select(*_CHECKED, _USER.password_hash).where(_USER.name_key == bindparam("key"))
 _Glance: Any = type("_Glance", (namedtuple("_Columns", [*(c.name for c in _CHECKED), "created_at", "version"]),), {})
-_GLANCE: Final = (
-    f"SELECT {', '.join(f'u.{column.name}' for column in _CHECKED)}, u.created_at, t.version"  # noqa: S608 - constants only
-    " FROM users u JOIN tree t ON t.owner_id = u.id WHERE u.id = ?"
-)
+GLANCED: Final = f"{', '.join(f'u.{column.name}' for column in _CHECKED)}, u.created_at, t.version"
+"""Columns of an account and its tree; see `Expected`."""
+_GLANCE: Final = f"SELECT {GLANCED} FROM users u JOIN tree t ON t.owner_id = u.id WHERE u.id = ?"  # noqa: S608 - constants only
 _ANYBODY: Final = select(_USER.id).limit(1)
 AnyRow = Row[*tuple[Any, ...]]
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
@@ -131,21 +132,25 @@ class Accounts:
         return row
 
     def recognise(self, name: str, password: str) -> Seen | None:
-        """As `authenticate`, with the version of the user's tree, in one query; None when it takes more to know who that is.
+        """As `authenticate`, with the version of the user's tree, in one query; None when it takes more to know who that is."""
+        expected = self.expected(name, password)
+        if expected is None:
+            return None
+        try:
+            found = self._database.quick.first(_GLANCE, expected.user_id)
+        except QuickReadFailed:
+            return None
+        return None if found is None else expected.seen(found)
 
-        Whoever `authenticate` would not let in is not recognised: both go by `_is_valid`.
+    def expected(self, name: str, password: str) -> Expected | None:
+        """Who that should be, without a query; None when nothing is remembered.
+
+        Whoever `authenticate` would not let in is not seen: both go by `_is_valid`.
         """
         remembered = self._cache.get(self._cache.key(name, password), self._clock())
         if remembered is None:
             return None
-        try:
-            found = self._database.quick.first(_GLANCE, remembered.user_id)
-        except QuickReadFailed:
-            return None
-        row = None if found is None else _Glance._make(found)
-        if row is None or not _is_valid(row, remembered.credential_version, asks_second=False):
-            return None
-        return Seen(_principal(row, UNKNOWN_ORIGIN), (row.id, row.created_at, row.version))
+        return Expected(remembered.user_id, None, partial(_seen, remembered.credential_version))
 
     def add(
         self,
@@ -350,6 +355,13 @@ def _principal(row: Any, origin: Origin) -> Principal:
 
 def _user(row: AnyRow) -> User:
     return User(*row)
+
+
+def _seen(credential_version: int, found: QuickRow) -> Seen | None:
+    row = _Glance._make(found)
+    if not _is_valid(row, credential_version, asks_second=False):
+        return None
+    return Seen(_principal(row, UNKNOWN_ORIGIN), (row.id, row.created_at, row.version))
 
 
 def _is_valid(row: AnyRow, credential_version: int, asks_second: bool) -> bool:

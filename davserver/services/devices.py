@@ -15,7 +15,7 @@ from typing import Any, Final
 from sqlalchemy import bindparam, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from davserver.db.quick import QuickReadFailed
+from davserver.db.quick import QuickReadFailed, Row
 from davserver.db.rows import DeviceTokenRow, UserRow
 from davserver.db.statements import Statement
 from davserver.db.units import Database
@@ -28,7 +28,7 @@ from davserver.domain.principal import Origin, Principal
 from davserver.services.accounts import name_key
 from davserver.services.activity import record
 from davserver.services.post import SILENT, Post
-from davserver.services.remembered import Seen
+from davserver.services.remembered import Expected, Seen
 from davserver.services.users import whose
 
 log = logging.getLogger(__name__)
@@ -55,11 +55,14 @@ _BY_HASH = Statement(
     .join(UserRow, _U.id == _T.user_id)
     .where(_T.hash == bindparam("b_hash"))
 )  # fmt: skip
+GLANCED: Final = (
+    "d.hash, d.user_id, d.name, d.hides_trash, d.read_only, d.networks, d.expires_at, d.used_at,"
+    " u.name, u.name_key, u.hides_trash, u.created_at, t.version"
+)
+"""Columns of a token that opens the whole drive, of its user, who is not disabled, and of their tree; see `Expected`."""
 _GLANCE: Final = (
-    "SELECT t.hash, t.user_id, t.name, t.hides_trash, t.read_only, t.networks, t.expires_at, t.used_at,"
-    " u.name, u.name_key, u.hides_trash, u.created_at, r.version"
-    " FROM device_token t JOIN users u ON u.id = t.user_id JOIN tree r ON r.owner_id = u.id"
-    " WHERE t.id = ? AND t.prefix IS NULL AND u.disabled_at IS NULL"
+    f"SELECT {GLANCED} FROM device_token d JOIN users u ON u.id = d.user_id JOIN tree t ON t.owner_id = u.id"  # noqa: S608 - constants only
+    " WHERE d.id = ? AND d.prefix IS NULL AND u.disabled_at IS NULL"
 )
 _Glance: Any = namedtuple(
     "_Glance",
@@ -116,7 +119,8 @@ class Devices:
         self._random = random
         self._post = post
         self._key = hmac.digest(secret, b"davserver device token 1", hashlib.sha256)
-        self._ids: OrderedDict[bytes, int] = OrderedDict()
+        self._ids: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
+        """Of tokens and their users, by the tokens' hashes."""
         self._mutex = threading.Lock()
 
     def add(self, principal: Principal, name: str, limits: Limits | None = None) -> NewToken:
@@ -187,7 +191,7 @@ class Devices:
             raise Unauthenticated(why)
         self._note_use(row, now, origin.address)
         if row.prefix is None:
-            self._remember(hashed, row.id)
+            self._remember(hashed, (row.id, row.user_id))
         return _principal(row, row.id, origin, None if row.prefix is None else _prefix(row.prefix))
 
     def recognise(self, secret: str, origin: Origin, user_name: str) -> Seen | None:
@@ -195,29 +199,40 @@ class Devices:
 
         Whoever `authenticate` would not let in is not recognised, nor is a token that opens a part of the drive only.
         """
+        expected = self.expected(secret, origin, user_name)
+        if expected is None:
+            return None
+        try:
+            found = self._database.quick.first(_GLANCE, expected.token_id or 0)
+        except QuickReadFailed:
+            return None
+        return None if found is None else expected.seen(found)
+
+    def expected(self, secret: str, origin: Origin, user_name: str) -> Expected | None:
+        """Who that should be, without a query; None when this is no token, or none that is known in this process."""
         if not _SHAPE.fullmatch(secret):
             return None
         hashed = self._hash(secret)
-        token_id = self._ids.get(hashed)
-        if token_id is None:
+        known = self._ids.get(hashed)
+        if known is None:
             return None
-        try:
-            found = self._database.quick.first(_GLANCE, token_id)
-        except QuickReadFailed:
-            return None
-        row = None if found is None else _Glance._make(found)
+        token_id, user_id = known
+        return Expected(user_id, token_id, lambda found: self._seen(found, hashed, token_id, origin, user_name))
+
+    def _seen(self, found: Row, hashed: bytes, token_id: int, origin: Origin, user_name: str) -> Seen | None:
+        row = _Glance._make(found)
         # Ids come again: the token of that id may be another one by now.
-        if row is None or not hmac.compare_digest(bytes(row.hash), hashed) or name_key(user_name) != row.name_key:
+        if not hmac.compare_digest(bytes(row.hash), hashed) or name_key(user_name) != row.name_key:
             return None
         now = self._clock()
         if _unfit(row, now, origin) or row.used_at is None or row.used_at <= now - NOTE_EVERY:
             return None
         return Seen(_principal(row, token_id, origin, None), (row.user_id, row.created_at, row.version))
 
-    def _remember(self, hashed: bytes, token_id: int) -> None:
-        if self._ids.get(hashed) != token_id:
+    def _remember(self, hashed: bytes, ids: tuple[int, int]) -> None:
+        if self._ids.get(hashed) != ids:
             with self._mutex:
-                self._ids[hashed] = token_id
+                self._ids[hashed] = ids
                 while len(self._ids) > _REMEMBERED:
                     self._ids.popitem(last=False)
 

@@ -7,13 +7,13 @@ raised: scans, the end of locks, quota and free space.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 from davserver.crypto.keyring import KeyRing
 from davserver.crypto.segments import HEADER_SIZE, Opener
-from davserver.db.quick import QuickReadFailed
+from davserver.db.quick import QuickReadFailed, Row
 from davserver.db.units import Database
 from davserver.domain.principal import Principal
 from davserver.domain.resource import Revision
@@ -41,6 +41,17 @@ class Seen:
     """Owner, when the account was made (ids of removed accounts come again), version of the tree."""
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One who comes with what was right a moment ago, before the database has said whether it still is."""
+
+    user_id: int
+    token_id: int | None
+    """The device token that they come with; None for the account's password."""
+    seen: Callable[[Row], Seen | None] = field(repr=False)
+    """Who that is, by the columns `GLANCED` of `accounts` or `devices`; None when it takes more to know."""
+
+
 class Remembered(Generic[T]):
     """Values by key, each true at one stamp. The ones not asked for longest make room. Safe in many threads."""
 
@@ -61,6 +72,11 @@ class Remembered(Generic[T]):
             if key in self._entries:
                 self._entries.move_to_end(key)
         return found[1]
+
+    def held(self, key: Hashable) -> T | None:
+        """The value, which may be true no more."""
+        found = self._entries.get(key)
+        return None if found is None else found[1]
 
     def put(self, key: Hashable, seen: Seen, value: T, size: int) -> None:
         """Remember a value of `size` bytes that was made after `seen`."""
@@ -97,4 +113,13 @@ class SmallContent:
             row = database.quick.first(_VERDICT, owner_id, self._revision.id)
         except QuickReadFailed:
             return False
-        return row is not None and row[0] == self._revision.verdict.value
+        return row is not None and self.had(row[0])
+
+    @property
+    def revision_id(self) -> int:
+        """Of what it is the content."""
+        return self._revision.id
+
+    def had(self, verdict: str | None) -> bool:
+        """Whether this is the verdict that it was let through with."""
+        return verdict == self._revision.verdict.value
