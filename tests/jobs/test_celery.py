@@ -109,7 +109,7 @@ def test_a_celery_worker_does_what_a_server_leaves_to_it(place: Place, command: 
         began = time.monotonic()
         place.discard_for_good("g")
         wait_until(place.is_clean)
-        assert time.monotonic() - began < 5, "it was not told, but looked by the clock"
+        assert time.monotonic() - began < 20, "it was not told, but looked by the clock"
     finally:
         status = stop(worker)
     assert status == 0, (place.folder / "worker.log").read_text()
