@@ -16,7 +16,7 @@ from typing import Any
 from tests.load import report
 from tests.load.compare import say
 from tests.load.crowd import RATE, Crowd, Whole, crowd, whole
-from tests.load.processes import cpu_by_process, machine, memory
+from tests.load.processes import cpu_by_process, file_pages, machine, memory
 from tests.load.search import Measured, Search, percentile
 from tests.load.targets import OURS_BY_NAME, Target, versions
 
@@ -99,8 +99,9 @@ class Watch:
 
 
 def held(one: Whole) -> dict[str, int]:
-    """Bytes of memory of each group now."""
-    return {name: memory(pids) for name, pids in one.groups.items()}
+    """Bytes of memory of each group now, and what of the server's is only pages of files."""
+    found = {name: memory(pids) for name, pids in one.groups.items()}
+    return found | {"of the server, pages of files": file_pages(one.groups["server"])}
 
 
 def limit(row: dict[str, Any]) -> str:

@@ -45,6 +45,11 @@ def memory(roots: Iterable[int]) -> int:
     return sum(_pss(pid) for pid in family(roots))
 
 
+def file_pages(roots: Iterable[int]) -> int:
+    """The part of `memory` that is pages of files (the database, programs): the system's cache, which it takes back at need."""
+    return sum(_pss(pid, "Pss_File:") for pid in family(roots))
+
+
 def _stat(pid: int) -> list[str] | None:
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
@@ -52,12 +57,12 @@ def _stat(pid: int) -> list[str] | None:
         return None
 
 
-def _pss(pid: int) -> int:
+def _pss(pid: int, kind: str = "Pss:") -> int:
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
     except OSError:
         return 0
-    return sum(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("Pss:"))
+    return sum(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith(kind))
 
 
 class MemoryWatch:
