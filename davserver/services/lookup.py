@@ -70,6 +70,21 @@ class Chain:
         return self.target
 
 
+_MEMBER: Final = "m.owner_id = :owner AND m.parent_id = w.id AND m.name_key = {}"
+_ITSELF: Final = "r.owner_id = :owner AND r.id = w.id"
+
+
+def _each(dialect: str, alias: str, condition: str) -> str:
+    """A join with the resource that meets the condition, looked up by itself for each row so far.
+
+    Before PostgreSQL has looked at a table that grows, it takes an owner for one of few rows, and would read all of them for each
+    step: 2.7 ms instead of 0.1 with 2,600 resources. What has an OFFSET is not joined in any other way.
+    """
+    if dialect != "postgresql":
+        return f"JOIN resource {alias} ON {condition}"
+    return f"CROSS JOIN LATERAL (SELECT * FROM resource {alias} WHERE {condition} OFFSET 0) {alias}"
+
+
 @cache
 def _walk_statement(dialect: str) -> Statement:
     # One recursive query whatever the depth; the names come as one JSON array, which both databases read.
@@ -78,9 +93,8 @@ def _walk_statement(dialect: str) -> Statement:
     )
     sql = (
         f"WITH RECURSIVE w(depth, id) AS (SELECT 0, CAST({ROOT_ID} AS bigint) UNION ALL"
-        " SELECT w.depth + 1, m.id FROM w JOIN resource m"
-        f" ON m.owner_id = :owner AND m.parent_id = w.id AND m.name_key = {name})"
-        f" SELECT {COLUMNS} FROM w JOIN resource r ON r.owner_id = :owner AND r.id = w.id {REVISION_JOIN} ORDER BY w.depth"
+        f" SELECT w.depth + 1, m.id FROM w {_each(dialect, 'm', _MEMBER.format(name))})"
+        f" SELECT {COLUMNS} FROM w {_each(dialect, 'r', _ITSELF)} {REVISION_JOIN} ORDER BY w.depth"
     )
     return Statement(text(sql))
 
@@ -113,9 +127,8 @@ def _walks_statement(dialect: str) -> Statement:
         name = "json_extract(:keys, '$[' || w.n || '][' || w.depth || ']')"
     sql = (
         f"WITH RECURSIVE w(n, depth, id) AS ({numbers} UNION ALL"
-        " SELECT w.n, w.depth + 1, m.id FROM w JOIN resource m"
-        f" ON m.owner_id = :owner AND m.parent_id = w.id AND m.name_key = {name})"
-        f" SELECT {COLUMNS}, w.n FROM w JOIN resource r ON r.owner_id = :owner AND r.id = w.id {REVISION_JOIN}"
+        f" SELECT w.n, w.depth + 1, m.id FROM w {_each(dialect, 'm', _MEMBER.format(name))})"
+        f" SELECT {COLUMNS}, w.n FROM w {_each(dialect, 'r', _ITSELF)} {REVISION_JOIN}"
         " ORDER BY w.n, w.depth"
     )
     return Statement(text(sql))

@@ -184,6 +184,19 @@ def test_a_change_costs_the_same_whatever_else_there_is(
     assert {name: (work, in_company[name]) for name, work in alone.items() if in_company[name] > work * 1.5 + 100} == {}
 
 
+def test_a_path_is_found_as_cheaply_in_a_tree_that_has_just_grown(core: Core, alice: Principal) -> None:
+    def find() -> None:
+        with core.database.write() as unit:
+            resolve(unit.connection, alice, at("/a/b/c")).must_exist()
+
+    core.mkcol(alice, "/a", "/a/b")
+    core.put(alice, "/a/b/c", b"content")
+    alone = work_of(core, find)
+    for number in range(150):  # and PostgreSQL has had no time to look at the tables anew
+        core.put(alice, f"/a/{number}", b"content")
+    assert work_of(core, find) <= alone + 20
+
+
 def test_a_page_of_the_trash_costs_the_same_whatever_lies_in_its_folders(core: Core, alice: Principal) -> None:
     trash = Trash(core.database, core.clock, core.tree, TreeSettings())
 
