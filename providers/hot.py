@@ -22,7 +22,7 @@ from providers.answer import Answer, StartResponse
 from providers.auth import read_credentials
 from providers.body import BODY, RequestBody
 from providers.live import View
-from providers.methods.propfind import answer_listing, cached_plan
+from providers.methods.propfind import Plan, answer_listing, cached_plan
 from providers.request import PRINCIPAL, DavRequest, Environ, raw_path
 
 Kept = tuple[list[tuple[str, str]], bytes | SmallContent]
@@ -102,22 +102,14 @@ class Hot:
             return None
 
     def _guess_listing(self, request: DavRequest, expected: Expected) -> Guess | None:
-        depth = request.header("Depth")
-        if depth not in {"0", "1"}:
-            return None
-        body = _body_of(request)
-        plan = cached_plan(body)
-        if plan.wanted.usage or plan.wanted.locks or plan.wanted.scans:
-            return None
-        return Guess(expected, request.base, None, depth, body)
+        asked = _listing_of(request)
+        return None if asked is None else Guess(expected, request.base, None, asked[0], asked[1])
 
     def confirm(self, environ: Environ, guess: Guess, seen: Seen, verdict: str | None) -> bool:
         """Whether a guess was right, and its answer is short: then `answer` gives it, without asking, when it is called next."""
         principal, path = seen.principal, raw_path(environ)
         if guess.revision_id is None:
-            key: tuple[object, ...] = (
-                principal.owner_id, guess.base, path, guess.depth, principal.hides_trash, guess.body
-            )  # fmt: skip
+            key = _listing_key(principal, guess.base, path, guess.depth, guess.body)
         else:
             key = (principal.owner_id, guess.base, path)
         headers, content = self._kept.get(key, seen) or (None, None)
@@ -156,15 +148,12 @@ class Hot:
         return None
 
     def _propfind(self, request: DavRequest, seen: Seen) -> Answer | None:
-        depth = request.header("Depth")
-        if depth not in {"0", "1"}:
+        asked = _listing_of(request)
+        if asked is None:
             return None
-        body = _body_of(request)
-        plan = cached_plan(body)
-        if plan.wanted.usage or plan.wanted.locks or plan.wanted.scans:
-            return None  # these change without the tree
+        depth, body, plan = asked
         principal = seen.principal
-        key = (principal.owner_id, request.base, raw_path(request.environ), depth, principal.hides_trash, body)
+        key = _listing_key(principal, request.base, raw_path(request.environ), depth, body)
         kept = self._kept.get(key, seen)
         if kept is not None and isinstance(kept[1], bytes):
             return Answer(HTTPStatus.MULTI_STATUS, [*kept[0]], kept[1])
@@ -220,6 +209,22 @@ def _is_usual(environ: Environ) -> bool:
         _UNUSUAL.isdisjoint(environ)
         and len(environ.get("CONTENT_LENGTH") or "") <= len(str(_MAX_BODY))
     )  # fmt: skip
+
+
+def _listing_of(request: DavRequest) -> tuple[str, bytes, Plan] | None:
+    """Depth, body and plan of a PROPFIND whose answer may be remembered; None for any other."""
+    depth = request.header("Depth")
+    if depth not in {"0", "1"}:
+        return None
+    body = _body_of(request)
+    plan = cached_plan(body)
+    if plan.wanted.usage or plan.wanted.locks or plan.wanted.scans:
+        return None  # these change without the tree
+    return depth, body, plan
+
+
+def _listing_key(principal: Principal, base: str, path: str, depth: str, body: bytes) -> tuple[object, ...]:
+    return principal.owner_id, base, path, depth, principal.hides_trash, body
 
 
 class _Again:
